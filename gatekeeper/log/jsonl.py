@@ -1,0 +1,78 @@
+"""A decision log in one JSONL file: appended under a lock, fsynced, and never left with half a record."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from gatekeeper.errors import UnavailableError
+
+
+def append(path: Path, records: Sequence[dict[str, Any]]) -> None:
+    """
+    Append records, one line each, and return when they are on the disk.
+
+    Several processes may append at once. A write that fails halfway is taken back.
+    Raises `UnavailableError` when the file cannot be written, locked or synced.
+    """
+    lines = [json.dumps(record, separators=(",", ":"), ensure_ascii=False, allow_nan=False) for record in records]
+    data = "".join(line + "\n" for line in lines).encode()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        created = not path.exists()
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
+        try:
+            with _locked(descriptor):
+                _write(descriptor, data)
+        finally:
+            os.close(descriptor)
+        if created:
+            _sync_folder(path.parent)
+    except OSError as error:
+        raise UnavailableError(
+            f"decision log {path}",
+            f"cannot be written: {error.strerror or error}",
+            hint="a decision that is not recorded does not count; mend log.path in the settings or free the disk",
+        ) from error
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    before = os.fstat(descriptor).st_size
+    if before and os.pread(descriptor, 1, before - 1) != b"\n":
+        data = b"\n" + data  # an earlier writer died halfway: its fragment keeps a line of its own
+    try:
+        written = 0
+        while written < len(data):
+            written += os.write(descriptor, data[written:])
+        os.fsync(descriptor)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, before)
+        raise
+
+
+@contextlib.contextmanager
+def _locked(descriptor: int) -> Iterator[None]:
+    try:
+        import fcntl
+    except ImportError:  # Windows: a single append is the best there is
+        yield
+        return
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+def _sync_folder(folder: Path) -> None:
+    with contextlib.suppress(PermissionError):  # Windows cannot open folders
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

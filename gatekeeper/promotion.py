@@ -1,0 +1,261 @@
+"""
+From evidence to a decision: the whole flow in one function, `decide`.
+
+It judges only what was collected; clock, policies and engine come with the run.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from gatekeeper.collectors import COLLECTORS, load_collector
+from gatekeeper.decision import (
+    Decision,
+    EngineReference,
+    Finding,
+    GateTiming,
+    GateVerdict,
+    PolicyReference,
+    Problem,
+    RuleOutcome,
+    policy_input,
+    settle,
+    settle_gate,
+)
+from gatekeeper.errors import ConfigurationError, EvidenceError, GatekeeperError, InternalError
+from gatekeeper.evidence import Evidence, EvidenceBundle, Gap
+from gatekeeper.findings import read_findings
+from gatekeeper.requirements import Requirements, require
+
+if TYPE_CHECKING:
+    from gatekeeper.engine import Engine
+    from gatekeeper.policy import PolicySet
+    from gatekeeper.settings import Settings
+
+MAX_CLOCK_SKEW = timedelta(minutes=5)
+"""How far ahead of the run's clock a measurement may lie."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of gatekeeper decides with."""
+
+    settings: Settings
+    policies: PolicySet
+    engine: Engine
+    now: datetime
+    notices: tuple[str, ...] = ()
+    monotonic: Callable[[], float] = field(default=time.monotonic)
+
+
+@dataclass(frozen=True)
+class _Case:
+    """One promotion before the gates."""
+
+    bundle: EvidenceBundle
+    promotion: dict[str, Any]
+    required: Requirements
+    run: Run
+
+
+def decide(bundle: EvidenceBundle, subject: str, run: Run) -> Decision:
+    """
+    Decide one promotion from its evidence: no network, no file of the candidate.
+
+    Every doubt ends as inconclusive; an error that concerns the whole promotion is a problem of the decision.
+    """
+    started = run.monotonic()
+    try:
+        _check_candidate(bundle, run.now)
+        required = require(bundle.promotion, run.policies, run.settings)
+        _check_thresholds(required)
+        case = _Case(bundle, bundle.promotion.model_dump(mode="json"), required, run)
+        gates = tuple(_judge(gate, case) for gate in required.known_gates)
+    except GatekeeperError as error:
+        return undecided(error, subject, run, bundle=bundle)
+    outcome, exit_code, reason = settle(gates, ())
+    return Decision(
+        decision_id=str(uuid.uuid4()),
+        decided_at=run.now,
+        outcome=outcome,
+        exit_code=exit_code,
+        reason=reason,
+        subject=subject,
+        promotion=bundle.promotion,
+        risk_tier=required.risk_tier,
+        thresholds={gate: required.thresholds.get(gate, {}) for gate in required.gates},
+        gates=gates,
+        notices=(*run.notices, *required.notices),
+        policy=PolicyReference(name=run.policies.name, digest=run.policies.digest),
+        engine=run.engine.reference(),
+        evidence_digest=bundle.digest,
+        commit=bundle.commit,
+        total_seconds=bundle.collect_seconds + run.monotonic() - started,
+    )
+
+
+def undecided(
+    error: GatekeeperError, subject: str, run: Run | datetime, *, bundle: EvidenceBundle | None = None
+) -> Decision:
+    """Make the inconclusive decision for a promotion that could not be judged; a time when there is no run yet."""
+    problem = Problem.of(error)
+    outcome, exit_code, reason = settle((), (problem,))
+    known = run if isinstance(run, Run) else None
+    return Decision(
+        decision_id=str(uuid.uuid4()),
+        decided_at=run.now if isinstance(run, Run) else run,
+        outcome=outcome,
+        exit_code=exit_code,
+        reason=reason,
+        subject=subject,
+        promotion=bundle.promotion if bundle else None,
+        risk_tier="unknown",
+        gates=(),
+        problems=(problem,),
+        notices=known.notices if known else (),
+        policy=PolicyReference(
+            name=known.policies.name if known else "", digest=known.policies.digest if known else ""
+        ),
+        engine=EngineReference(name=known.settings.engine_settings.name if known else "none", version=""),
+        evidence_digest=bundle.digest if bundle else "",
+        commit=bundle.commit if bundle else None,
+    )
+
+
+def _check_candidate(bundle: EvidenceBundle, now: datetime) -> None:
+    """Refuse a bundle whose candidate was not verified, or that was collected after the run's clock."""
+    if bundle.gap is not None:
+        raise _reopened(bundle.gap)
+    if bundle.collected_at > now + MAX_CLOCK_SKEW:
+        raise EvidenceError(
+            "unverifiable",
+            "evidence bundle",
+            f"collected at {bundle.collected_at.isoformat()}, after the run's clock {now.isoformat()}",
+            hint="mend the clock of the machine that collected it, or the one given with --as-of",
+        )
+
+
+def _check_thresholds(required: Requirements) -> None:
+    """Refuse thresholds that are missing, misspelt or of the wrong type: they would leave a rule without its limit."""
+    for gate in required.gates:
+        if gate not in COLLECTORS:
+            continue
+        try:
+            load_collector(gate).Thresholds.model_validate_json(json.dumps(required.thresholds.get(gate, {})))
+        except ValidationError as error:
+            fault = error.errors(include_url=False)[0]
+            where = ".".join(str(step) for step in fault["loc"])
+            raise ConfigurationError(
+                f"thresholds of gate {gate!r}",
+                f"{where}: {fault['msg']}",
+                hint="mend thresholds in the settings or the policies",
+            ) from error
+
+
+def _judge(gate: str, case: _Case) -> GateVerdict:
+    """Judge one gate: not required, no usable evidence, or what its policy says."""
+    candidate, target = case.bundle.promotion.candidate, case.bundle.promotion.target
+    if gate not in case.required.gates:
+        return GateVerdict(
+            gate=gate, verdict="not_applicable", reason=f"not required for a {candidate.kind} entering {target}"
+        )
+    evidence = case.bundle.for_gate(gate)
+    if evidence is None:
+        gap = Gap(
+            kind="missing",
+            subject=f"evidence.{gate}",
+            message="the manifest names no evidence for this gate, which is required",
+            hint=f"add evidence.{gate} to the manifest and collect again",
+        )
+        return GateVerdict(gate=gate, verdict="inconclusive", reason=_sentence(gap), gap=gap)
+    started = case.run.monotonic()
+    verdict = _judge_evidence(gate, evidence, case)
+    timing = GateTiming(
+        queue_seconds=evidence.queue_seconds,
+        collect_seconds=evidence.duration_seconds,
+        evaluate_seconds=case.run.monotonic() - started,
+    )
+    return verdict.model_copy(update={"sources": evidence.sources, "timing": timing})
+
+
+def _judge_evidence(gate: str, evidence: Evidence, case: _Case) -> GateVerdict:
+    try:
+        body = _usable_body(gate, evidence, case)
+        findings, rules = _evaluate(gate, body, case)
+    except EvidenceError as error:
+        gap = Gap.of(error)
+        return GateVerdict(gate=gate, verdict="inconclusive", reason=_sentence(gap), gap=gap)
+    except GatekeeperError as error:
+        problem = Problem.of(error)
+        reason = f"{problem.subject}: {problem.message}"
+        return GateVerdict(gate=gate, verdict="inconclusive", reason=reason, problem=problem)
+    verdict, reason = settle_gate(findings)
+    return GateVerdict(gate=gate, verdict=verdict, reason=reason, findings=findings, rules=rules)
+
+
+def _usable_body(gate: str, evidence: Evidence, case: _Case) -> dict[str, Any]:
+    """Return the body when it has its gate's shape and is fresh; otherwise raise its gap."""
+    if evidence.body is None:
+        raise _reopened(evidence.gap or Gap(kind="missing", subject=gate, message="no evidence"))
+    subject = f"evidence of {gate}"
+    if gate not in COLLECTORS:
+        raise EvidenceError("unverifiable", subject, "no collector knows its shape", hint="update gatekeeper")
+    try:
+        body = load_collector(gate).Body.model_validate_json(json.dumps(evidence.body))
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        where = ".".join(str(step) for step in fault["loc"]) or "the body"
+        raise EvidenceError("malformed", subject, f"{where}: {fault['msg']}", hint="collect it again") from error
+    now, required = case.run.now, case.required
+    _check_age(subject, "collected", evidence.collected_at, limit_seconds=required.max_bundle_age_seconds, now=now)
+    _check_age(subject, "measured", body.observed_at, limit_seconds=required.max_age_seconds(gate), now=now)
+    return evidence.body
+
+
+def _check_age(subject: str, verb: str, moment: datetime | None, *, limit_seconds: int, now: datetime) -> None:
+    if moment is None:
+        return
+    age, limit = now - moment, timedelta(seconds=limit_seconds)
+    if age > limit:
+        problem = f"{verb} {moment.isoformat()}, {_span(age)} ago; at most {_span(limit)} is allowed"
+        raise EvidenceError("stale", subject, problem, hint="measure and collect again")
+    if -age > MAX_CLOCK_SKEW:
+        raise EvidenceError("unverifiable", subject, f"{verb} {moment.isoformat()}, which is in the future")
+
+
+def _evaluate(gate: str, body: dict[str, Any], case: _Case) -> tuple[tuple[Finding, ...], tuple[RuleOutcome, ...]]:
+    document = policy_input(
+        promotion=case.promotion,
+        gate=gate,
+        evidence=body,
+        now=case.run.now.isoformat(),
+        settings=case.required.settings_of(gate),
+    )
+    policies = case.run.policies
+    answer = case.run.engine.evaluate(policies.packages[gate], json.dumps(document).encode())
+    if set(answer.result) - {"deny", "warn"}:
+        raise InternalError("engine", "answered with more than deny and warn")
+    return read_findings(gate, answer.result, policies.rules_of(gate))
+
+
+def _reopened(gap: Gap) -> EvidenceError:
+    """A recorded gap as the error that it was."""
+    where = f" (line {gap.line}, column {gap.column or 1})" if gap.line else ""
+    return EvidenceError(gap.kind, gap.subject, gap.message + where, hint=gap.hint)
+
+
+def _sentence(gap: Gap) -> str:
+    return f"evidence is {gap.kind}: {gap.subject}: {gap.message}"
+
+
+def _span(span: timedelta) -> str:
+    hours = span.total_seconds() / 3600
+    return f"{hours:.1f} h" if hours < 72 else f"{hours / 24:.1f} days"

@@ -1,0 +1,151 @@
+"""
+Generates the JSON Schemas in `contracts/` from the models (`python -m gatekeeper.schemas`).
+
+Descriptions come from the docstrings under the fields; each gate's part of the manifest comes from its
+collector.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import textwrap
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pydantic import BaseModel, create_model
+
+SCHEMAS: dict[str, Callable[[], type[BaseModel]]] = {}
+"""Model by the name of its document; building one imports what it needs."""
+
+
+def _document(name: str) -> Callable[[Callable[[], type[BaseModel]]], Callable[[], type[BaseModel]]]:
+    def register(build: Callable[[], type[BaseModel]]) -> Callable[[], type[BaseModel]]:
+        SCHEMAS[name] = build
+        return build
+
+    return register
+
+
+@_document("promotion")
+def _promotion() -> type[BaseModel]:
+    from gatekeeper.collectors import COLLECTORS, load_collector
+    from gatekeeper.document import Document
+    from gatekeeper.manifest import PromotionManifest
+
+    gates: dict[str, Any] = {gate: (load_collector(gate).Request | None, None) for gate in COLLECTORS}
+    evidence = create_model("EvidenceRequests", __base__=Document, **gates)
+    return create_model(
+        "PromotionManifest", __base__=PromotionManifest, __doc__=PromotionManifest.__doc__, evidence=(evidence, ...)
+    )
+
+
+@_document("settings")
+def _settings() -> type[BaseModel]:
+    from gatekeeper.settings import Settings
+
+    return Settings
+
+
+@_document("evidence-bundle")
+def _evidence_bundle() -> type[BaseModel]:
+    from gatekeeper.evidence import EvidenceBundle
+
+    return EvidenceBundle
+
+
+@_document("decision")
+def _decision() -> type[BaseModel]:
+    from gatekeeper.decision import Decision
+
+    return Decision
+
+
+@_document("defaults")
+def _defaults() -> type[BaseModel]:
+    from gatekeeper.collectors import COLLECTORS, load_collector
+    from gatekeeper.document import Document
+    from gatekeeper.requirements import Defaults
+
+    gates: dict[str, Any] = {gate: (load_collector(gate).Thresholds, ...) for gate in COLLECTORS}
+    thresholds = create_model("Thresholds", __base__=Document, **gates)
+    return create_model("Defaults", __base__=Defaults, __doc__=Defaults.__doc__, thresholds=(thresholds, ...))
+
+
+@_document("experiment")
+def _experiment() -> type[BaseModel]:
+    from gatekeeper.formats.experiment_template import ExperimentTemplate
+
+    return ExperimentTemplate
+
+
+def generate(name: str) -> dict[str, Any]:
+    """Generate one schema: JSON Schema 2020-12, with titles, and descriptions from the docstrings."""
+    model = SCHEMAS[name]()
+    schema = model.model_json_schema(by_alias=True)
+    models = {each.__name__: each for each in _models(model)}
+    for title, part in {model.__name__: schema, **schema.get("$defs", {})}.items():
+        if title in models:
+            _describe(part, models[title])
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return schema
+
+
+def _models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    yield model
+    pending: list[Any] = [field.annotation for field in model.model_fields.values()]
+    seen: set[Any] = {model}
+    while pending:
+        each = pending.pop()
+        pending.extend(getattr(each, "__args__", ()))
+        if isinstance(each, type) and issubclass(each, BaseModel) and each not in seen:
+            seen.add(each)
+            yield each
+            pending.extend(field.annotation for field in each.model_fields.values())
+
+
+def _describe(schema: dict[str, Any], model: type[BaseModel]) -> None:
+    aliases = {name: field.alias or name for name, field in model.model_fields.items()}
+    for owner in reversed(model.__mro__):
+        if not issubclass(owner, BaseModel) or owner is BaseModel:
+            continue
+        for name, text in _field_docstrings(owner).items():
+            target = schema.get("properties", {}).get(aliases.get(name, name))
+            if target is not None:
+                target["description"] = text
+
+
+def _field_docstrings(model: type) -> dict[str, str]:
+    """The string under each field of a class, from its source; none for a class made at run time."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(model)))
+    except (OSError, TypeError):
+        return {}
+    (definition,) = tree.body
+    found: dict[str, str] = {}
+    if not isinstance(definition, ast.ClassDef):
+        return found
+    for statement, following in zip(definition.body, definition.body[1:], strict=False):
+        if (
+            isinstance(statement, ast.AnnAssign)
+            and isinstance(statement.target, ast.Name)
+            and isinstance(following, ast.Expr)
+            and isinstance(following.value, ast.Constant)
+            and isinstance(following.value.value, str)
+        ):
+            found[statement.target.id] = inspect.cleandoc(following.value.value)
+    return found
+
+
+def write_all() -> None:
+    """Write every schema into `contracts/`."""
+    from gatekeeper.contracts import CONTRACTS
+
+    for name in SCHEMAS:
+        text = json.dumps(generate(name), indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+        (CONTRACTS / f"{name}.schema.json").write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    write_all()
