@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, model_validator
 
 from gatekeeper.document import Document
 from gatekeeper.errors import (
@@ -17,6 +17,7 @@ from gatekeeper.errors import (
     EXIT_DENY,
     EXIT_INCONCLUSIVE,
     GatekeeperError,
+    worst,
 )
 from gatekeeper.evidence import Gap, Seconds, Source
 from gatekeeper.manifest import PromotionManifest
@@ -24,6 +25,7 @@ from gatekeeper.manifest import PromotionManifest
 Effect = Literal["deny", "warn"]
 VerdictName = Literal["pass", "warn", "deny", "waived", "inconclusive", "not_applicable"]
 Outcome = Literal["allow", "deny", "inconclusive"]
+_PASSING = ("pass", "warn", "waived")
 
 
 class Place(Document):
@@ -93,17 +95,23 @@ class Problem(Document):
     """What was found and what was wanted."""
     hint: str = ""
     """What to do next."""
+    place: Place | None = None
+    """Where in a file, if there is one."""
+    caret: str = ""
+    """The line at that place and a caret below it, indented by four spaces; for monospaced reports."""
 
     @classmethod
     def of(cls, error: GatekeeperError) -> Problem:
         """Turn an error into a value that a report can show."""
-        where = f" ({error.location})" if error.location else ""
+        place = error.location
         return cls(
             code=PROBLEM_CODES.get(error.exit_code, "internal"),
             exit_code=error.exit_code,
             subject=error.subject,
-            message=error.problem + where,
+            message=error.problem,
             hint=error.hint,
+            place=Place(path=place.path, line=place.line, column=place.column) if place else None,
+            caret=place.caret() if place else "",
         )
 
 
@@ -135,7 +143,7 @@ class GateVerdict(Document):
     """Why the policy could not be evaluated."""
     sources: tuple[Source, ...] = ()
     """What the evidence was read from."""
-    timing: GateTiming = GateTiming()
+    timing: GateTiming = Field(default_factory=GateTiming)
     """Seconds by phase."""
 
 
@@ -197,6 +205,12 @@ class Decision(Document):
     total_seconds: Seconds = 0.0
     """From the start of collection to the decision, from a monotonic clock."""
 
+    @model_validator(mode="after")
+    def _only_allow_exits_zero(self) -> Decision:
+        if (self.outcome == "allow") != (self.exit_code == EXIT_ALLOW):
+            raise ValueError("only allow has the exit code 0")
+        return self
+
 
 def settle_gate(findings: tuple[Finding, ...]) -> tuple[VerdictName, str]:
     """Turn the findings of a policy that ran into a verdict and its reason."""
@@ -216,18 +230,19 @@ def settle(gates: tuple[GateVerdict, ...], problems: tuple[Problem, ...]) -> tup
     is a doubt.
     """
     if problems:
-        first = max(problems, key=lambda each: each.exit_code)
-        return "inconclusive", first.exit_code, f"{first.subject}: {first.message}"
+        code = worst([each.exit_code for each in problems])
+        first = next((each for each in problems if each.exit_code == code), problems[0])
+        return "inconclusive", code, f"{first.subject}: {first.message}"
     required = [each for each in gates if each.verdict != "not_applicable"]
     denied = [each.gate for each in required if each.verdict == "deny"]
     if denied:
         return "deny", EXIT_DENY, f"denied by {_listed(denied)}"
-    open_gates = [each for each in required if each.verdict == "inconclusive"]
+    open_gates = [each for each in required if each.verdict not in _PASSING]
     if open_gates:
         codes = [each.problem.exit_code for each in open_gates if each.problem]
         return (
             "inconclusive",
-            max(codes, default=EXIT_INCONCLUSIVE),
+            worst(codes),
             f"could not be decided by {_listed([each.gate for each in open_gates])}",
         )
     if not required:

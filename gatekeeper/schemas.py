@@ -62,6 +62,13 @@ def _decision() -> type[BaseModel]:
     return Decision
 
 
+@_document("report")
+def _report() -> type[BaseModel]:
+    from gatekeeper.report.json import Report
+
+    return Report
+
+
 @_document("defaults")
 def _defaults() -> type[BaseModel]:
     from gatekeeper.collectors import COLLECTORS, load_collector

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import traceback
@@ -126,5 +127,6 @@ def _report(decisions: list[Decision], form: str, outputs: list[tuple[str, Path]
             click.echo(f"{error.subject}: error: {error.problem}\nhint: {error.hint}", err=True)
             failed = True
     colour = form == "text" and wants_colour(os.environ, is_tty=sys.stdout.isatty())
-    click.echo(render(form, decisions, colour=colour), nl=False, color=True)
+    width = shutil.get_terminal_size((100, 24)).columns
+    click.echo(render(form, decisions, colour=colour, width=width), nl=False, color=True)
     return failed

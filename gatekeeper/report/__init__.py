@@ -8,7 +8,7 @@ nothing never looks like one that allowed something.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, cast
 
 from gatekeeper.errors import ConfigurationError
@@ -33,6 +33,20 @@ class Renderer(Protocol):
     def render(self, decisions: Sequence[Decision]) -> str:
         """Show the decisions of one run."""
         ...
+
+
+def wants_colour(environment: Mapping[str, str], is_tty: bool) -> bool:
+    """
+    Say whether output to a stream is coloured.
+
+    NO_COLOR wins (https://no-color.org), then FORCE_COLOR (https://force-color.org; `0` does not force),
+    then TERM=dumb, then whether a terminal reads it. An empty variable counts as absent.
+    """
+    if environment.get("NO_COLOR"):
+        return False
+    if environment.get("FORCE_COLOR", "") not in ("", "0"):
+        return True
+    return is_tty and environment.get("TERM") != "dumb"
 
 
 def render(name: str, decisions: Sequence[Decision], *, colour: bool = False, width: int = 100) -> str:
