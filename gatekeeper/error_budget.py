@@ -9,11 +9,10 @@ window exceeds factor = share of the budget * period / long window.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -63,7 +62,7 @@ class WindowBurn(Document):
     burn: NonNegative
     """Error ratio divided by the budget; 1 spends exactly the budget in one period."""
     burn_text: str
-    """The burn as a message shows it: `0.42×`."""
+    """The burn as a message shows it: `0.42x`."""
 
 
 class AlertPair(Document):
@@ -87,12 +86,6 @@ class AlertPair(Document):
     """A complete outage would make it fire; false when factor times budget is 1 or more."""
     text: str
     """Figures as a message shows them."""
-
-    @model_validator(mode="after")
-    def _consistent(self) -> AlertPair:
-        if self.firing != (self.burn_short > self.factor and self.burn_long > self.factor):
-            raise ValueError("firing contradicts the burn rates")
-        return self
 
 
 class Budget(Document):
@@ -120,18 +113,17 @@ class Budget(Document):
     """What is left as a message shows it: `73.1 %`."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> Budget:
-        if not math.isclose(self.budget_ratio, 1 - self.target, abs_tol=1e-9):
-            raise ValueError("the budget is not 1 - target")
-        spent = self.windows.get(self.period)
-        if spent is None or not math.isclose(self.remaining_ratio, 1 - spent.burn, rel_tol=1e-9, abs_tol=1e-9):
-            raise ValueError("what is left is not 1 - burn over the period")
-        for pair in self.pairs:
-            for name, burn in ((pair.short, pair.burn_short), (pair.long, pair.burn_long)):
-                if name in self.windows and self.windows[name].burn != burn:
-                    raise ValueError(f"the burn over {name} is not the one that was measured")
-        if self.firing != tuple(_label(pair) for pair in self.pairs if pair.firing):
-            raise ValueError("the list of firing alerts contradicts the alerts")
+    def _follows_from_the_ratios(self) -> Budget:
+        """Compute everything again: a bundle cannot hold figures that its own error ratios contradict."""
+        period = self.windows.get(self.period)
+        if period is None or not MIN_PERIOD_SECONDS <= period.seconds <= MAX_PERIOD_SECONDS:
+            raise ValueError("its period was not measured, or is out of bounds")
+        ratios = {each.seconds: each.error_ratio for each in self.windows.values()}
+        if not set(required_windows(period.seconds)) <= set(ratios):
+            raise ValueError("a required window was not measured")
+        for name, value in _figures(self.target, period.seconds, ratios).items():
+            if getattr(self, name) != value:
+                raise ValueError(f"{name} is not what the target and the error ratios give")
         return self
 
 
@@ -167,36 +159,49 @@ def spend(target: Decimal, period_seconds: int, error_ratios: Mapping[int, Decim
     Raises `ValueError` when the target leaves no budget, because everything burns infinitely fast then, and
     `KeyError` when a required window was not measured.
     """
-    budget = 1 - target
-    if not 0 < budget <= 1:
+    if not 0 <= target < 1:
         raise ValueError(f"a target of {target} leaves no error budget")
-    needed = required_windows(period_seconds)
-    windows = {window_name(seconds): _burn(seconds, error_ratios[seconds], budget) for seconds in needed}
+    ratios = {seconds: float(ratio) for seconds, ratio in error_ratios.items()}
+    return Budget(**_figures(float(target), period_seconds, ratios))
+
+
+def _figures(target: float, period_seconds: int, error_ratios: Mapping[int, float]) -> dict[str, Any]:
+    exact_target = _exact(target)
+    budget = 1 - exact_target
+    windows = {
+        window_name(seconds): _burn(seconds, error_ratios[seconds], budget)
+        for seconds in required_windows(period_seconds)
+    }
     pairs = tuple(_pair(rule, windows, budget) for rule in alert_rules(period_seconds))
-    remaining = 1 - error_ratios[period_seconds] / budget
-    return Budget(
-        target=float(target),
-        target_text=percent_text(target),
-        budget_ratio=float(budget),
-        period=window_name(period_seconds),
-        windows=windows,
-        required_windows=tuple(windows),
-        pairs=pairs,
-        firing=tuple(_label(pair) for pair in pairs if pair.firing),
-        remaining_ratio=float(remaining),
-        remaining_text=percent_text(remaining),
-    )
+    remaining = 1 - _exact(error_ratios[period_seconds]) / budget
+    return {
+        "target": target,
+        "target_text": percent_text(exact_target),
+        "budget_ratio": float(budget),
+        "period": window_name(period_seconds),
+        "windows": windows,
+        "required_windows": tuple(windows),
+        "pairs": pairs,
+        "firing": tuple(f"{pair.severity} {pair.short}/{pair.long}" for pair in pairs if pair.firing),
+        "remaining_ratio": float(remaining),
+        "remaining_text": percent_text(remaining),
+    }
+
+
+def _exact(value: float) -> Decimal:
+    """The shortest decimal that is this float: 0.999 as it was written, not 0.99899999…."""
+    return Decimal(repr(value))
 
 
 def percent_text(ratio: Decimal) -> str:
     """Show a ratio in per cent, rounded down to a thousandth so that a limit just missed shows as missed."""
     value = (ratio * 100).quantize(Decimal("0.001"), rounding=ROUND_FLOOR).normalize()
-    return f"{value + 0:f} %"
+    return f"{value + 0:f} %"  # + 0 turns -0 into 0
 
 
-def _burn(seconds: int, error_ratio: Decimal, budget: Decimal) -> WindowBurn:
-    burn = error_ratio / budget
-    return WindowBurn(seconds=seconds, error_ratio=float(error_ratio), burn=float(burn), burn_text=f"{burn:.2f}×")
+def _burn(seconds: int, error_ratio: float, budget: Decimal) -> WindowBurn:
+    burn = _exact(error_ratio) / budget
+    return WindowBurn(seconds=seconds, error_ratio=error_ratio, burn=float(burn), burn_text=f"{burn:.2f}x")
 
 
 def _pair(rule: AlertRule, windows: Mapping[str, WindowBurn], budget: Decimal) -> AlertPair:
@@ -213,9 +218,5 @@ def _pair(rule: AlertRule, windows: Mapping[str, WindowBurn], budget: Decimal) -
         firing=burn_short > factor and burn_long > factor,
         reachable=rule.factor * budget < 1,
         text=f"burn {windows[long].burn_text} over {long} and {windows[short].burn_text} over {short}, "
-        f"factor {factor:.4g}×",
+        f"factor {factor:.4g}x",
     )
-
-
-def _label(pair: AlertPair) -> str:
-    return f"{pair.severity} {pair.short}/{pair.long}"
