@@ -60,13 +60,14 @@ def test_outputs_cannot_end_their_own_block() -> None:
 
 
 def test_main_writes_what_the_runner_reads(tmp_path: Path) -> None:
-    """Outputs and summary are appended to the files that the runner names, and the code is passed on."""
+    """Outputs and summary are appended to the files that the runner names."""
     markdown = tmp_path / "report.md"
     markdown.write_text("### report\n", "utf-8")
     environment = {name: str(tmp_path / name) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
     (tmp_path / "GITHUB_OUTPUT").write_text("before=1\n", "utf-8")
     code = ci.main(["1", str(write_report(tmp_path, "deny")), str(markdown)], environment)
-    assert code == 1
+    assert code == 0
+    assert "exit-code<<" in (tmp_path / "GITHUB_OUTPUT").read_text("utf-8")
     assert (tmp_path / "GITHUB_OUTPUT").read_text("utf-8").startswith("before=1\ndecision<<")
     assert (tmp_path / "GITHUB_STEP_SUMMARY").read_text("utf-8") == "### report\n"
 
@@ -79,7 +80,7 @@ def test_summary_says_when_there_is_no_report(tmp_path: Path) -> None:
     assert "larger than" in ci.summarise(large, 1)
 
 
-def test_main_outside_a_runner_only_returns_the_code(tmp_path: Path) -> None:
+def test_main_outside_a_runner_writes_nothing(tmp_path: Path) -> None:
     """Without the runner's files nothing is written."""
-    assert ci.main(["3", str(tmp_path / "x.json"), str(tmp_path / "x.md")], {}) == 3
+    assert ci.main(["3", str(tmp_path / "x.json"), str(tmp_path / "x.md")], {}) == 0
     assert list(tmp_path.iterdir()) == []
