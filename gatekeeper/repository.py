@@ -11,6 +11,9 @@ from gatekeeper.errors import EvidenceError
 if TYPE_CHECKING:
     from git import Commit, Repo
 
+MAX_VERSIONS = 200
+"""Commits that may have changed one file, and files that may mention one name, before an answer is refused."""
+
 
 class Repository:
     """Read-only view of a repository; raises `EvidenceError` (unverifiable) where git cannot answer."""
@@ -35,10 +38,15 @@ class Repository:
     def resolve(self, ref: str) -> Commit:
         """Resolve a ref to its commit; raises `EvidenceError` when the clone does not hold it."""
         problem: Any = None
+        repository = self._open()
+        from git.exc import GitError, ODBError
+
         if ref and not ref.startswith("-"):
             try:
-                return self._open().commit(ref)
-            except (ValueError, IndexError, OSError) as error:
+                commit = repository.commit(ref)
+                _ = commit.tree  # a full id is taken on trust until something of the commit is read
+                return commit
+            except (ODBError, GitError, ValueError, IndexError, NotImplementedError, OSError) as error:
                 problem = error
         raise EvidenceError(
             "unverifiable",
@@ -52,14 +60,45 @@ class Repository:
         return self.resolve("HEAD").hexsha
 
     def has_commit(self, sha: str) -> bool:
-        """Say whether a full commit id (40 or 64 hex digits) is in this clone and is an ancestor of HEAD."""
+        """
+        Say whether a full commit id (40 or 64 hex digits) is in this clone and is an ancestor of HEAD.
+
+        Raises `EvidenceError` when the clone is shallow and its part of the history does not hold the commit.
+        """
         if len(sha) not in (40, 64) or not all(char in "0123456789abcdef" for char in sha):
             return False
         try:
             commit = self.resolve(sha)
         except EvidenceError:
+            self._refuse_shallow(f"commit {sha}")
             return False
-        return bool(self._open().is_ancestor(commit, self.resolve("HEAD")))
+        from git.exc import GitError
+
+        try:
+            found = self._open().is_ancestor(commit, self.resolve("HEAD"))
+        except GitError as error:
+            raise EvidenceError(
+                "unverifiable",
+                f"commit {sha}",
+                "git could not compare it with HEAD",
+                hint="check out with fetch-depth 0",
+            ) from error
+        if not found:
+            self._refuse_shallow(f"commit {sha}")
+        return bool(found)
+
+    def _refuse_shallow(self, subject: str) -> None:
+        """Refuse an answer that rests on history which a shallow clone does not have."""
+        from git.exc import GitError
+
+        try:
+            shallow = self._open().git.rev_parse("--is-shallow-repository") != "false"
+        except GitError as error:
+            raise EvidenceError("unverifiable", subject, f"git could not look: {_last_line(error)}") from error
+        if shallow:
+            raise EvidenceError(
+                "unverifiable", subject, "the clone is shallow, its history is cut", hint="check out with fetch-depth 0"
+            )
 
     def read_at(self, ref: str, path: Path) -> bytes | None:
         """
@@ -67,12 +106,71 @@ class Repository:
 
         `path` is absolute, below the root. Symbolic links and submodules at the ref are refused.
         """
-        commit = self.resolve(ref)
+        commit, relative = self.resolve(ref), path.relative_to(self.root).as_posix()
+        from git.exc import GitError, ODBError
+
         try:
-            entry = commit.tree / path.relative_to(self.root).as_posix()
+            entry = commit.tree / relative
+            if entry.type == "blob" and entry.mode != 0o120000:
+                data: bytes = entry.data_stream.read()
+                return data
         except KeyError:
             return None
-        if entry.type != "blob" or entry.mode == 0o120000:
-            raise EvidenceError("unverifiable", f"git:{ref}:{path.name}", "is not a regular file at that ref")
-        data: bytes = entry.data_stream.read()
-        return data
+        except (ODBError, GitError, ValueError, OSError) as error:
+            raise EvidenceError("unverifiable", f"git:{ref}:{relative}", f"git could not read it: {error}") from error
+        raise EvidenceError("unverifiable", f"git:{ref}:{relative}", "is not a regular file at that ref")
+
+    def history(self, ref: str, path: Path) -> list[tuple[str, bytes]]:
+        """
+        List the versions of a file in the commits reachable from a ref, newest first, equal contents once.
+
+        Commits in which the file is absent are left out; renames are not followed. Raises `EvidenceError` when
+        the clone is shallow, or when more than `MAX_VERSIONS` commits touched the file.
+        """
+        import git
+
+        commit, relative = self.resolve(ref), path.relative_to(self.root).as_posix()
+        subject = f"git:{ref}:{relative}"
+        try:
+            self._refuse_shallow(subject)
+            found = list(
+                self._open().iter_commits(
+                    commit, paths=[f":(literal){relative}"], full_history=True, max_count=MAX_VERSIONS + 1
+                )
+            )
+        except (git.GitError, ValueError, OSError) as error:
+            raise EvidenceError("unverifiable", subject, "git could not list its history") from error
+        if len(found) > MAX_VERSIONS:
+            raise EvidenceError("unverifiable", subject, f"more than {MAX_VERSIONS} commits changed it")
+        contents: dict[bytes, str] = {}
+        for each in found:
+            data = self.read_at(each.hexsha, path)
+            if data is not None:
+                contents.setdefault(data, each.hexsha)
+        return [(sha, data) for data, sha in contents.items()]
+
+    def paths_mentioning(self, ref: str, texts: list[str], *, limit: int = MAX_VERSIONS) -> list[Path]:
+        """
+        Find the text files of a ref that contain every one of some texts; absolute paths, below the root.
+
+        Raises `EvidenceError` when more than `limit` do.
+        """
+        import git
+
+        sha = self.resolve(ref).hexsha
+        patterns = [part for text in texts for part in ("-e", text)]
+        try:
+            output = self._open().git.grep("-I", "-l", "-z", "-F", "--full-name", "--all-match", *patterns, sha)
+        except git.GitCommandError as error:
+            if error.status == 1:
+                return []
+            raise EvidenceError("unverifiable", f"git ref {ref!r}", "git could not search it") from error
+        names = [name.removeprefix(f"{sha}:") for name in str(output).split("\0") if name]
+        if len(names) > limit:
+            raise EvidenceError("unverifiable", f"git ref {ref!r}", f"more than {limit} files mention {texts}")
+        return [self.root / name for name in names]
+
+
+def _last_line(error: Exception) -> str:
+    """What git said, without the command that was run."""
+    return str(error).strip().splitlines()[-1].strip()

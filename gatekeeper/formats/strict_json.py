@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,8 @@ from gatekeeper.errors import EvidenceError, Location
 
 MAX_DEPTH = 100
 """Levels of nesting that a document may have; real evidence stays below 30."""
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def decode_utf8(data: bytes, subject: str) -> str:
@@ -51,7 +54,7 @@ def _parse(text: str, subject: str, *, first_line: int) -> Any:
         )
     except json.JSONDecodeError as error:
         line = first_line + error.lineno - 1
-        lines = text.splitlines()
+        lines = text.split("\n")  # as JSON counts them
         excerpt = lines[error.lineno - 1] if error.lineno <= len(lines) else ""
         raise EvidenceError(
             "malformed",
@@ -64,7 +67,17 @@ def _parse(text: str, subject: str, *, first_line: int) -> Any:
         problem = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise EvidenceError("malformed", subject, problem) from error
     check_depth(value, subject)
+    if _SURROGATE.search(text):
+        _check_text(value, subject)
     return value
+
+
+def _check_text(value: Any, subject: str) -> None:
+    """Refuse text with half a surrogate pair: it cannot be written as UTF-8 again."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise EvidenceError("malformed", subject, "half a surrogate pair (\\ud800 to \\udfff) is not text") from error
 
 
 def check_depth(value: Any, subject: str) -> None:

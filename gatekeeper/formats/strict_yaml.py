@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 from gatekeeper.errors import EvidenceError, Location
@@ -60,85 +60,165 @@ def parse_located(data: bytes, name: str) -> LocatedDocument:
     text = decode_utf8(data, name)
     if not text.strip():
         raise EvidenceError("malformed", name, "the file is empty, a YAML document was wanted")
-    builder = _Builder(LocatedDocument(name, None, text))
-    value = builder.build(_compose(text, name), (), 1)
-    return LocatedDocument(name, value, text, data, builder.document.marks, builder.document.key_marks)
+    documents = _build_all(text, name)
+    if len(documents) != 1:
+        raise EvidenceError("malformed", name, f"{len(documents)} YAML documents found, one was wanted")
+    found = documents[0]
+    return LocatedDocument(name, found.value, text, data, found.marks, found.key_marks)
 
 
 def parse_yaml_documents(data: bytes, name: str) -> list[Any]:
     """Parse a stream of YAML documents separated by `---`; empty ones are left out."""
-    text = decode_utf8(data, name)
-    nodes = _composed(text, name)
-    return [_Builder(LocatedDocument(name, None, text)).build(node, (), 1) for node in nodes if node is not None]
+    documents = _build_all(decode_utf8(data, name), name)
+    return [each.value for each in documents if each.value is not None]
 
 
-def _compose(text: str, name: str) -> Any:
-    nodes = _composed(text, name)
-    if len(nodes) != 1:
-        raise EvidenceError("malformed", name, f"{len(nodes)} YAML documents found, one was wanted")
-    return nodes[0]
-
-
-@cache
-def _loader() -> Any:
+def _build_all(text: str, name: str) -> list[LocatedDocument]:
+    """Build every document of a stream."""
     import yaml
 
-    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    events = _events(text, name)
+    documents: list[LocatedDocument] = []
+    for event in events:
+        if isinstance(event, yaml.DocumentStartEvent):
+            builder = _Builder(events, LocatedDocument(name, None, text))
+            value = builder.build(next(events), (), 1)
+            document = builder.document
+            documents.append(LocatedDocument(name, value, text, b"", document.marks, document.key_marks))
+    return documents
 
 
-def _composed(text: str, name: str) -> list[Any]:
+def _events(text: str, name: str) -> Iterator[Any]:
+    """
+    Stream the parser's events.
+
+    PyYAML's own tree is not used: building it recurses on the C stack, and a deeply nested file kills the process.
+    """
     import yaml
 
     try:
-        return list(yaml.compose_all(text, Loader=_loader()))
+        yield from yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         lines = text.splitlines()
         place = Location(name, line, column, lines[line - 1] if line <= len(lines) else "")
         raise EvidenceError("malformed", name, f"not YAML: {error.problem}", location=place) from error
-    except (yaml.YAMLError, RecursionError) as error:
+    except yaml.YAMLError as error:
         raise EvidenceError("malformed", name, f"not YAML: {str(error).splitlines()[0]}") from error
 
 
+@dataclass(frozen=True)
+class _Anchored:
+    """A value that aliases may repeat, how many values it holds and how many levels it has."""
+
+    value: Any
+    nodes: int
+    levels: int
+
+
+def _copied(value: Any) -> Any:
+    """Copy a value, so that an alias and its anchor are two values, as they are in the text."""
+    match value:
+        case dict():
+            return {key: _copied(item) for key, item in value.items()}
+        case list():
+            return [_copied(item) for item in value]
+        case _:
+            return value
+
+
 class _Builder:
-    """Turns PyYAML's node graph into JSON values."""
+    """Turns the events of one document into JSON values."""
 
-    def __init__(self, document: LocatedDocument) -> None:
+    def __init__(self, events: Iterator[Any], document: LocatedDocument) -> None:
+        self.events = events
         self.document = document
+        self.anchors: dict[str, _Anchored | None] = {}
         self.nodes = 0
+        self.deepest = 0
 
-    def build(self, node: Any, path: Path, depth: int) -> Any:
-        mark = node.start_mark
-        self.nodes += 1
+    def build(self, event: Any, path: Path, depth: int) -> Any:
+        """Build the value that an event begins; an alias repeats the one that it names."""
+        import yaml
+
+        mark = event.start_mark
         self.document.marks[path] = (mark.line + 1, mark.column + 1)
-        if self.nodes > MAX_NODES or depth > MAX_DEPTH:
-            raise self._refuse(path, f"more than {MAX_NODES} values or {MAX_DEPTH} levels")
-        match node.id:
-            case "scalar":
-                return self._scalar(node, path)
-            case "sequence":
-                return [self.build(item, (*path, index), depth + 1) for index, item in enumerate(node.value)]
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(str(event.anchor), path, depth)
+        nodes, deepest, self.deepest = self.nodes, self.deepest, depth
+        self._count(1, path, depth)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = None
+        match event:
+            case yaml.ScalarEvent():
+                value: Any = self._scalar(event, path)
+            case yaml.SequenceStartEvent():
+                value = self._sequence(event, path, depth)
             case _:
-                return self._mapping(node, path, depth)
-
-    def _mapping(self, node: Any, path: Path, depth: int) -> dict[str, Any]:
-        value: dict[str, Any] = {}
-        for key_node, item in node.value:
-            if key_node.id != "scalar" or key_node.tag == "tag:yaml.org,2002:merge":
-                raise self._refuse(path, "a key must be plain text (no merge keys, lists or mappings)")
-            key, here = key_node.value, (*path, key_node.value)
-            self.document.key_marks[here] = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
-            if key in value:
-                raise self._refuse(here, f"duplicate key {key!r}", key=True)
-            value[key] = self.build(item, here, depth + 1)
+                value = self._mapping(event, path, depth)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = _Anchored(value, self.nodes - nodes, self.deepest - depth + 1)
+        self.deepest = max(self.deepest, deepest)
         return value
 
-    def _scalar(self, node: Any, path: Path) -> Any:
-        text: str = node.value
-        if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.endswith(":binary"):
-            raise self._refuse(path, f"tag {node.tag!r} is not allowed")
-        if node.style in ("'", '"', "|", ">"):
+    def _count(self, nodes: int, path: Path, depth: int) -> None:
+        self.nodes += nodes
+        self.deepest = max(self.deepest, depth)
+        if self.nodes > MAX_NODES or depth > MAX_DEPTH:
+            raise self._refuse(path, f"more than {MAX_NODES} values or {MAX_DEPTH} levels")
+
+    def _alias(self, anchor: str, path: Path, depth: int) -> Any:
+        if anchor not in self.anchors:
+            raise self._refuse(path, f"no value is anchored as {anchor!r} before this alias")
+        anchored = self.anchors[anchor]
+        if anchored is None:
+            raise self._refuse(path, f"the value anchored as {anchor!r} holds itself")
+        self._count(anchored.nodes, path, depth + anchored.levels - 1)
+        return _copied(anchored.value)
+
+    def _sequence(self, event: Any, path: Path, depth: int) -> list[Any]:
+        import yaml
+
+        self._check_tag(event, path, "seq")
+        value: list[Any] = []
+        while not isinstance(item := next(self.events), yaml.SequenceEndEvent):
+            value.append(self.build(item, (*path, len(value)), depth + 1))
+        return value
+
+    def _mapping(self, event: Any, path: Path, depth: int) -> dict[str, Any]:
+        import yaml
+
+        self._check_tag(event, path, "map")
+        value: dict[str, Any] = {}
+        while not isinstance(key_event := next(self.events), yaml.MappingEndEvent):
+            key = self._key(key_event, path)
+            here = (*path, key)
+            self.document.key_marks[here] = (key_event.start_mark.line + 1, key_event.start_mark.column + 1)
+            if key in value:
+                raise self._refuse(here, f"duplicate key {key!r}", key=True)
+            value[key] = self.build(next(self.events), here, depth + 1)
+        return value
+
+    def _key(self, event: Any, path: Path) -> str:
+        import yaml
+
+        if not isinstance(event, yaml.ScalarEvent) or (event.value == "<<" and not event.style):
+            raise self._refuse(path, "a key must be plain text (no merge keys, lists or mappings)")
+        self._check_tag(event, path, "str")
+        if event.anchor is not None:
+            self.anchors[event.anchor] = _Anchored(event.value, 1, 1)
+        key: str = event.value
+        return key
+
+    def _check_tag(self, event: Any, path: Path, wanted: str) -> None:
+        if event.tag is not None and event.tag != f"tag:yaml.org,2002:{wanted}":
+            raise self._refuse(path, f"tag {event.tag!r} is not allowed")
+
+    def _scalar(self, event: Any, path: Path) -> Any:
+        text: str = event.value
+        self._check_tag(event, path, "str")
+        if event.tag is not None or event.style in ("'", '"', "|", ">"):
             return text
         if text in _WORDS:
             return _WORDS[text]

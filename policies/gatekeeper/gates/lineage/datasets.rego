@@ -23,7 +23,7 @@ deny contains {
 	not input.settings.thresholds.require_version == false
 	some list in _lists
 	some dataset in list.listed
-	not is_string(dataset.version)
+	not _has_version(dataset)
 }
 
 # METADATA
@@ -85,6 +85,8 @@ warn contains {
 _lists contains input.evidence.endpoints
 
 _lists contains input.evidence.intermediates if not input.settings.thresholds.require_intermediates == false
+
+_has_version(dataset) if is_string(dataset.version)
 
 _assertion_text(failed, total) := sprintf(
 	"%s%s failed when %s ran it last (%d in all)",

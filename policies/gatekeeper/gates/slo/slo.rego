@@ -239,4 +239,6 @@ _limit(key) := "(not set)" if not input.settings.thresholds[key]
 
 _placed(objective, finding) := object.union(finding, {"place": objective.place}) if is_object(objective.place)
 
-_placed(objective, finding) := finding if not is_object(objective.place)
+_placed(objective, finding) := finding if not _has_place(objective)
+
+_has_place(objective) if is_object(objective.place)
