@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import json
 import os
 import sys
@@ -24,9 +26,10 @@ def load_bundle(path: Path) -> EvidenceBundle:
     Raises `EvidenceError`: missing, malformed, or unverifiable when the digest is not that of the content.
     """
     name = str(path)
-    content = parse_json(_read(path, name), name)
+    data = _read(path, name)
+    content = parse_json(data, name)
     try:
-        bundle = EvidenceBundle.model_validate_json(json.dumps(content))
+        bundle = EvidenceBundle.model_validate_json(data.removeprefix(codecs.BOM_UTF8), by_alias=True, by_name=False)
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         where = ".".join(str(step) for step in fault["loc"]) or "the document"
@@ -46,9 +49,10 @@ def load_bundle(path: Path) -> EvidenceBundle:
 
 def _read(path: Path, name: str) -> bytes:
     if name == "-":
-        return sys.stdin.buffer.read(MAX_BUNDLE_BYTES)
+        return _bounded(sys.stdin.buffer.read(MAX_BUNDLE_BYTES + 1), name)
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+        os.set_blocking(descriptor, True)  # a pipe without a writer has ended; one with a writer is waited for
         with os.fdopen(descriptor, "rb") as file:
             data = file.read(MAX_BUNDLE_BYTES + 1)
     except FileNotFoundError as error:
@@ -57,6 +61,10 @@ def _read(path: Path, name: str) -> bytes:
         ) from error
     except OSError as error:
         raise EvidenceError("unverifiable", name, f"cannot be read: {error.strerror}") from error
+    return _bounded(data, name)
+
+
+def _bounded(data: bytes, name: str) -> bytes:
     if len(data) > MAX_BUNDLE_BYTES:
         raise EvidenceError("unverifiable", name, f"larger than {MAX_BUNDLE_BYTES} bytes")
     return data
@@ -78,7 +86,8 @@ def write_text(path: Path, text: str) -> None:
         partial.write_text(text, "utf-8")
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise UnavailableError(
             str(path), f"cannot be written: {error.strerror}", hint="mend the path given with --output"
         ) from error

@@ -12,7 +12,7 @@ from typing import Any
 
 from gatekeeper.collectors import COLLECTORS, Collector, Context, load_collector
 from gatekeeper.document import Document, sha256_hex
-from gatekeeper.errors import ConfigurationError, EvidenceError
+from gatekeeper.errors import ConfigurationError, EvidenceError, InternalError
 from gatekeeper.evidence import Evidence, EvidenceBundle, Gap, Source, seal
 from gatekeeper.files import Workspace, find_root
 from gatekeeper.formats.strict_yaml import LocatedDocument
@@ -43,12 +43,16 @@ class _Job:
     def _run(self) -> None:
         self.started_at = time.monotonic()
         try:
-            self.body = self.work(self.workspace)
-        except EvidenceError as error:
-            self.gap = Gap.of(error)
+            self._work()
         except BaseException as error:  # noqa: BLE001  # raised again in the main thread by `_settle`
             self.crash = error
         self.finished_at = time.monotonic()
+
+    def _work(self) -> None:
+        try:
+            self.body = self.work(self.workspace)
+        except EvidenceError as error:
+            self.gap = Gap.of(error)
 
 
 def collect(path: Path, settings: EvidenceSettings, now: datetime) -> EvidenceBundle:
@@ -141,8 +145,10 @@ def _verify_artifacts(manifest: PromotionManifest, workspace: Workspace) -> None
 
 def _settle(job: _Job, limit_seconds: float) -> None:
     """Turn a job that did not finish into a gap, and a crash into the error that it is."""
-    if job.crash is not None:
+    if isinstance(job.crash, Exception):
         raise job.crash
+    if job.crash is not None:  # SystemExit(0) would end the run as if it had allowed
+        raise InternalError(f"collector {job.name}", f"tried to end the run: {job.crash!r}") from job.crash
     if job.body is None and job.gap is None and (job.finished_at == 0.0 or job.thread.is_alive()):
         job.gap = Gap(
             kind="unverifiable",

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gatekeeper.errors import EvidenceError
+
 _SHIPPED = Path(__file__).with_name("_contracts")
 CONTRACTS = _SHIPPED if _SHIPPED.is_dir() else Path(__file__).parent.parent / "contracts"
 """Folder of `*.schema.json`: inside the wheel, or beside the package in a checkout."""
@@ -32,16 +34,31 @@ def load_schema(name: str) -> dict[str, Any]:
 
 
 def violations(instance: Any, schema: dict[str, Any], *, limit: int = 20) -> list[Violation]:
-    """List how a JSON value breaks a schema, at most `limit`; empty when it is valid."""
+    """
+    List how a JSON value breaks a schema, at most `limit`; empty when it is valid.
+
+    A `$ref` to another document is never fetched, neither from the network nor from the disk.
+    Raises `EvidenceError` (malformed) when the schema is no schema, or refers to another document.
+    """
     import jsonschema_rs
 
-    if jsonschema_rs.is_valid(schema, instance):
-        return []
+    try:
+        if jsonschema_rs.is_valid(schema, instance, retriever=_refuse_retrieval):
+            return []
+    except (ValueError, jsonschema_rs.ReferencingError) as error:
+        problem = str(error).splitlines()[0][:300]
+        raise EvidenceError("malformed", "schema", f"cannot be used: {problem}") from error
     from jsonschema.validators import validator_for
+    from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]  # ships no stubs
 
-    found = sorted(validator_for(schema)(schema).iter_errors(instance), key=lambda error: list(map(str, error.path)))
+    validator = validator_for(schema)(schema, registry=REGISTRY)
+    found = sorted(validator.iter_errors(instance), key=lambda error: list(map(str, error.path)))
     listed = [Violation("".join(f"/{_escaped(step)}" for step in error.path), error.message[:300]) for error in found]
     return listed[:limit] or [Violation("", "breaks its schema")]
+
+
+def _refuse_retrieval(uri: str) -> Any:
+    raise LookupError(f"{uri} is another document")
 
 
 def _escaped(step: Any) -> str:

@@ -22,9 +22,13 @@ from gatekeeper.errors import (
 from gatekeeper.evidence import Gap, Seconds, Source
 from gatekeeper.manifest import PromotionManifest
 
-Effect = Literal["deny", "warn"]
+Effect = Literal["deny", "warn", "waived"]
 VerdictName = Literal["pass", "warn", "deny", "waived", "inconclusive", "not_applicable"]
 Outcome = Literal["allow", "deny", "inconclusive"]
+WaiverState = Literal[
+    "applied", "unused", "out_of_scope", "valid", "not_waivable", "inconsistent", "expired", "not_yet", "too_long",
+    "self_approved", "unknown_approver", "unsigned", "bad_signature",
+]  # fmt: skip
 _PASSING = ("pass", "warn", "waived")
 
 
@@ -45,7 +49,7 @@ class Finding(Document):
     rule: str
     """Rule id, `<gate>.<name>`."""
     effect: Effect
-    """deny blocks; warn is shown."""
+    """deny blocks; warn is shown; waived is a denial that an approved waiver sets aside."""
     subject: str
     """What it is about: a column, a metric, a dataset."""
     message: str
@@ -58,6 +62,14 @@ class Finding(Document):
     """Controls of public frameworks that the rule serves."""
     place: Place | None = None
     """Where in a file, if there is one."""
+    waiver: str | None = None
+    """Id of the waiver that sets a denial aside."""
+
+    @model_validator(mode="after")
+    def _waived_by_somebody(self) -> Finding:
+        if (self.effect == "waived") != (self.waiver is not None):
+            raise ValueError("a waived finding names its waiver, and no other finding does")
+        return self
 
 
 class RuleOutcome(Document):
@@ -67,8 +79,8 @@ class RuleOutcome(Document):
     """Rule id."""
     title: str
     """The rule's title."""
-    outcome: Literal["pass", "warn", "deny"]
-    """pass when it was evaluated and found nothing."""
+    outcome: Literal["pass", "warn", "deny", "waived", "off"]
+    """pass when it was evaluated and found nothing; off when the settings do not enforce it here."""
 
 
 class GateTiming(Document):
@@ -147,6 +159,42 @@ class GateVerdict(Document):
     """Seconds by phase."""
 
 
+class LedgerEntry(Document):
+    """One thing that made a decision easier to get, or less sure, than the policies alone would have it."""
+
+    kind: Literal["flag", "override", "level", "waiver", "skipped_gate", "extra_data", "source"]
+    """Which kind of relaxation."""
+    subject: str
+    """The flag, threshold, rule, waiver, gate or place."""
+    effect: str
+    """What it changed."""
+    reason: str = ""
+    """Why, where somebody said so."""
+
+
+class WaiverStatus(Document):
+    """What became of one waiver in a decision; every waiver of the file has one."""
+
+    id: str
+    """Id of the waiver."""
+    rule: str
+    """`<rule>` or `<rule>:<subject>`, as the waiver says."""
+    state: WaiverState
+    """applied, unused, out_of_scope, valid (outside a decision), or the first reason why it never applies."""
+    message: str
+    """What that means, with every reason."""
+    warnings: tuple[Literal["expiring", "over_broad"], ...] = ()
+    """expiring: ends within 30 days. over_broad: for any subject, any version, any content."""
+    reason: str
+    """Why the exception was accepted."""
+    ticket: str
+    """Where it was discussed."""
+    approver: str
+    """Who approved it."""
+    expires_at: AwareDatetime
+    """When it ends."""
+
+
 class PolicyReference(Document):
     """Which policies decided."""
 
@@ -216,7 +264,11 @@ def settle_gate(findings: tuple[Finding, ...]) -> tuple[VerdictName, str]:
     """Turn the findings of a policy that ran into a verdict and its reason."""
     denied = [each.rule for each in findings if each.effect == "deny"]
     if denied:
-        return "deny", f"{_count(len(denied), 'finding')} of {_count(len(set(denied)), 'rule')} deny it"
+        verb = "denies" if len(denied) == 1 else "deny"
+        return "deny", f"{_count(len(denied), 'finding')} of {_count(len(set(denied)), 'rule')} {verb} it"
+    waived = sum(each.effect == "waived" for each in findings)
+    if waived:
+        return "waived", f"{_count(waived, 'denial')} waived; nothing else denies it"
     if findings:
         return "warn", f"{_count(len(findings), 'warning')}; nothing denies it"
     return "pass", "every rule is satisfied"

@@ -26,10 +26,11 @@ WORST_FIRST = (
 
 
 def worst(codes: list[int]) -> int:
-    """Settle one exit code for a run; a run that decided nothing is inconclusive, never allowed."""
+    """Settle one exit code for a run; one that decided nothing is inconclusive, an unknown code is internal."""
     if not codes:
         return EXIT_INCONCLUSIVE
-    return next((code for code in WORST_FIRST if code in codes), EXIT_INTERNAL)
+    known = [code if code in WORST_FIRST else EXIT_INTERNAL for code in codes]
+    return min(known, key=WORST_FIRST.index)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from gatekeeper.manifest import PromotionManifest, Sha256
 
 GapKind = Literal["missing", "stale", "malformed", "unverifiable"]
 Seconds = Annotated[float, Field(ge=0)]
+MAX_AGE_SECONDS = 10 * 365 * 86400
+"""Bound of every threshold of age; past ten years it would not be one."""
 
 
 class Source(Document):
@@ -68,7 +70,7 @@ class EvidenceBody(Document):
 class GateThresholds(Document):
     """Base of every gate's thresholds, which live in `policies/gatekeeper/defaults/data.yaml`."""
 
-    max_age_seconds: Annotated[int, Field(gt=0)]
+    max_age_seconds: Annotated[int, Field(gt=0, le=MAX_AGE_SECONDS)]
     """Age at which a measurement is stale."""
 
 

@@ -57,7 +57,7 @@ class Workspace:
             path = (self.base / relative).resolve(strict=True)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise self._missing(relative, root) from error
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, UnicodeError) as error:
             raise EvidenceError("unverifiable", relative, f"cannot be resolved: {error}") from error
         if not path.is_relative_to(root):
             raise _outside(relative)
@@ -73,7 +73,7 @@ class Workspace:
     def read(self, relative: str) -> bytes:
         """Read a whole document, at most `max_document_bytes`."""
         with self.open(relative, max_bytes=self.max_document_bytes) as file:
-            data = file.read(self.max_document_bytes + 1)
+            data = _read_block(file, relative, self.max_document_bytes + 1)
         if len(data) > self.max_document_bytes:
             raise _too_large(relative, len(data), self.max_document_bytes)
         self.sources.append(ReadSource(relative, hashlib.sha256(data).hexdigest(), len(data)))
@@ -83,23 +83,23 @@ class Workspace:
         """Open a regular file for streaming; the caller records the digest (see `record`)."""
         path = self.locate(relative)
         try:
-            file = os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb")
+            descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
         except OSError as error:
             raise EvidenceError("unverifiable", relative, f"cannot be read: {error.strerror}") from error
-        status = os.fstat(file.fileno())
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            file.close()
+            os.close(descriptor)
             raise EvidenceError("unverifiable", relative, "not a regular file")
         if status.st_size > max_bytes:
-            file.close()
+            os.close(descriptor)
             raise _too_large(relative, status.st_size, max_bytes)
-        return file
+        return os.fdopen(descriptor, "rb")
 
     def record(self, relative: str) -> ReadSource:
         """Digest a file in blocks and keep it as a source."""
         digest, size = hashlib.sha256(), 0
         with self.open(relative) as file:
-            while block := file.read(_BLOCK_BYTES):
+            while block := _read_block(file, relative, _BLOCK_BYTES):
                 digest.update(block)
                 size += len(block)
         source = ReadSource(relative, digest.hexdigest(), size)
@@ -115,6 +115,14 @@ def find_root(start: Path) -> Path:
     """Find the git work tree around a folder; without one the folder itself is the root."""
     start = start.resolve()
     return next((folder for folder in (start, *start.parents) if (folder / ".git").exists()), start)
+
+
+def _read_block(file: BinaryIO, relative: str, size_bytes: int) -> bytes:
+    """Read; a failing disk or file server is a gap."""
+    try:
+        return file.read(size_bytes)
+    except OSError as error:
+        raise EvidenceError("unverifiable", relative, f"cannot be read: {error.strerror}") from error
 
 
 def _outside(relative: str) -> EvidenceError:

@@ -32,7 +32,7 @@ def read_findings(
     Read `{"deny": […], "warn": […]}` into findings, denials first, and the outcome of every rule.
 
     Raises `ConfigurationError` when the gate has no rules, a rule is undefined or not a list, a member is not
-    a finding, or a finding names a rule that the METADATA does not know.
+    a finding, or a finding names a rule that the METADATA does not know or knows with the other severity.
     """
     if not rules:
         raise ConfigurationError(
@@ -79,8 +79,10 @@ def _finding(gate: str, effect: Effect, member: Any, known: dict[str, Rule]) -> 
         raise ConfigurationError(
             f"gate {gate!r}", f"a finding names the rule {raw.rule!r}, which has no METADATA", hint="add the METADATA"
         )
-    if rule.severity == "warn" and effect == "deny":
-        raise ConfigurationError(f"gate {gate!r}", f"{raw.rule} denies, its METADATA says severity warn")
+    if rule.severity != effect:
+        raise ConfigurationError(
+            f"gate {gate!r}", f"{raw.rule} is in `{effect}`, its METADATA says severity {rule.severity}"
+        )
     return Finding(effect=effect, title=rule.title, remedy=rule.remedy, controls=rule.controls, **dict(raw))
 
 

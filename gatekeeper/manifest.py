@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AwareDatetime, Field, ValidationError
+from pydantic import AwareDatetime, Field, RootModel, ValidationError
 
 from gatekeeper.document import Document
 from gatekeeper.errors import ConfigurationError, EvidenceError
@@ -18,11 +18,14 @@ API_VERSION = "gatekeeper/v1"
 MAX_MANIFEST_BYTES = 1024 * 1024
 
 Kind = Literal["model", "dataset", "feature_view", "agent"]
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/@+-]*$")]
-"""A name that is safe in a path, a label and a log line."""
+Name = Annotated[
+    str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._@+-]*(/[A-Za-z0-9_][A-Za-z0-9._@+-]*)*$")
+]
+"""A name that is safe in a path, a label and a log line: no segment of it is `..`."""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 DocumentType = TypeVar("DocumentType", bound=Document)
+_TRUSTED_KEYS = ("gates", "required_gates", "policies", "settings", "waivers")
 
 
 class Artifact(Document):
@@ -79,7 +82,7 @@ class PromotionManifest(Document):
     """The team that answers for it."""
     evidence: dict[str, Any]
     """For each gate, where its evidence lies; the shape is the gate's own."""
-    timeline: Timeline = Timeline()
+    timeline: Timeline = Field(default_factory=Timeline)
     """Declared dates of the work."""
 
 
@@ -123,7 +126,7 @@ def validate(located: LocatedDocument, model: type[DocumentType], *, at: ValuePa
     for step in at:
         value = value[step]
     try:
-        return model.model_validate_json(json.dumps(value))
+        return model.model_validate_json(json.dumps(value), by_alias=True, by_name=False)
     except ValidationError as error:
         raise _explain(located, model, at, error) from error
 
@@ -137,15 +140,17 @@ def nearest(word: str, known: list[str]) -> str:
 def _explain(
     located: LocatedDocument, model: type[Document], at: ValuePath, error: ValidationError
 ) -> ConfigurationError:
-    faults = error.errors(include_url=False)
+    found = error.errors(include_url=False)
+    inner = {each["loc"][:length] for each in found for length in range(len(each["loc"]))}
+    faults = [each for each in found if each["loc"] not in inner]  # a list's fault follows from its item's
     fault = next((each for each in faults if each["type"] == "extra_forbidden"), faults[0])
-    path = (*at, *(step for step in fault["loc"]))
+    path = _path_within(located.value, (*at, *fault["loc"]), absent=fault["type"] == "missing")
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     dotted = ".".join(str(step) for step in path) or "the document"
     if fault["type"] == "extra_forbidden":
         key = str(path[-1])
         problem, hint = f"unknown key {key!r}", nearest(key, _known_keys(model, tuple(fault["loc"][:-1])))
-        if key in ("gates", "required_gates", "policies", "settings", "waivers"):
+        if issubclass(model, PromotionManifest) and key in _TRUSTED_KEYS:
             hint = "gates and policies are chosen by the trusted settings (gatekeeper.yaml), never by the manifest"
     elif fault["type"] == "missing":
         problem, hint = f"{dotted} is missing", f"add {path[-1]!r} here"
@@ -155,27 +160,33 @@ def _explain(
     return ConfigurationError(located.name, problem + more, hint=hint, location=place)
 
 
+def _path_within(value: Any, steps: ValuePath, *, absent: bool) -> ValuePath:
+    """Drop the steps that pydantic adds for members of unions; `absent` keeps the last one, which is not there."""
+    path: list[str | int] = []
+    for number, step in enumerate(steps, start=1):
+        there = step in value if isinstance(value, dict) else isinstance(value, list) and step in range(len(value))
+        if there or (absent and number == len(steps)):
+            path.append(step)
+        if there:
+            value = value[step]
+    return tuple(path)
+
+
 def _known_keys(model: type[Document], path: ValuePath) -> list[str]:
     """List the keys of the model that a path leads to, through lists, dicts and unions."""
-    models: list[Any] = [model]
+    models = _models_within(model)
     for step in path:
-        found: list[Any] = []
+        found: list[type[Document]] = []
         for each in models:
-            if isinstance(each, type) and issubclass(each, Document):
-                named = {(info.alias or name): info.annotation for name, info in each.model_fields.items()}
-                found.extend(_models_within(named.get(str(step))))
-            else:
-                found.append(each)
+            named = {(info.alias or name): info.annotation for name, info in each.model_fields.items()}
+            found.extend(_models_within(named.get(str(step))))
         models = found or models
-    return [
-        info.alias or name
-        for each in models
-        if isinstance(each, type) and issubclass(each, Document)
-        for name, info in each.model_fields.items()
-    ]
+    return [info.alias or name for each in models for name, info in each.model_fields.items()]
 
 
-def _models_within(annotation: Any) -> list[Any]:
+def _models_within(annotation: Any) -> list[type[Document]]:
+    if isinstance(annotation, type) and issubclass(annotation, RootModel):
+        annotation = annotation.model_fields["root"].annotation
     if isinstance(annotation, type) and issubclass(annotation, Document):
         return [annotation]
     return [model for part in getattr(annotation, "__args__", ()) for model in _models_within(part)]

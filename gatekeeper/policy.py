@@ -10,6 +10,7 @@ from typing import Any
 
 from gatekeeper.document import sha256_hex
 from gatekeeper.errors import ConfigurationError, EvidenceError
+from gatekeeper.formats.strict_json import parse_json
 from gatekeeper.formats.strict_yaml import parse_yaml
 
 GATE_PREFIXES = ("gatekeeper.gates.", "custom.gatekeeper.gates.")
@@ -18,7 +19,7 @@ GATE_PREFIXES = ("gatekeeper.gates.", "custom.gatekeeper.gates.")
 MAX_POLICY_BYTES = 1024 * 1024
 """Size of one policy or data file."""
 
-_PACKAGE = re.compile(r"^package[ \t]+([A-Za-z0-9_.]+)[ \t]*(?:#.*)?$", re.MULTILINE)
+_PACKAGE = re.compile(r"^package[ \t]+([A-Za-z0-9_.]+)[ \t]*(?:#.*)?\r?$", re.MULTILINE)
 _SEVERITIES = ("deny", "warn")
 
 
@@ -35,6 +36,10 @@ class Rule:
     controls: tuple[str, ...]
     path: str
     line: int
+    collections: tuple[str, ...] = ()
+    """Named groups of rules that an organisation enforces together."""
+    waivable: bool = True
+    """Whether an approved waiver may set its denial aside."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,8 @@ class PolicySet:
     @property
     def defaults(self) -> dict[str, Any]:
         """`data.gatekeeper.defaults`: required gates, thresholds, overrides."""
-        value = self.data.get("gatekeeper", {}).get("defaults")
+        library = self.data.get("gatekeeper")
+        value = library.get("defaults") if isinstance(library, dict) else None
         if not isinstance(value, dict):
             raise ConfigurationError(
                 self.name, "no gatekeeper/defaults/data.yaml", hint="a policy folder holds the required gates"
@@ -113,9 +119,9 @@ def load_policies(folder: Path) -> PolicySet:
     if not modules:
         raise ConfigurationError(str(folder), "no policies found", hint="point `policies` at a folder of .rego files")
     data: dict[str, Any] = {}
-    for path, text in files.items():
+    for path in sorted(files, key=lambda path: (path.count("/"), path)):  # outer folders first
         if not path.endswith(".rego"):
-            _mount(data, path, text)
+            _mount(data, path, files[path])
     for module in modules:
         _refuse_overlap(data, module)
     return PolicySet(folder.name, digest_files(files), modules, data)
@@ -130,17 +136,35 @@ def digest_files(files: dict[str, bytes]) -> str:
 def _read_files(folder: Path) -> list[tuple[str, bytes]]:
     if not folder.is_dir():
         raise ConfigurationError(str(folder), "no such policy folder", hint="mend `policies` in the settings")
-    root, found = folder.resolve(), []
+    found = []
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
+        _refuse_overlooked(path)
         if name.endswith("_test.rego") or not (path.suffix == ".rego" or path.name in ("data.yaml", "data.json")):
             continue
+        found.append((name, _read_file(path, folder.resolve())))
+    return found
+
+
+def _refuse_overlooked(path: Path) -> None:
+    """Refuse what its author takes for a part of the policies and the loader would pass over."""
+    if not path.name.isprintable():
+        raise ConfigurationError(repr(path.name), "is no name for a policy or data file", hint="rename it")
+    if path.is_symlink() and path.is_dir():
+        raise ConfigurationError(str(path), "is a symbolic link to a folder, which is not followed")
+    if path.name == "data.yml" or (path.suffix != ".rego" and path.suffix.lower() == ".rego"):
+        raise ConfigurationError(str(path), "is not read", hint="name it data.yaml or <name>.rego")
+
+
+def _read_file(path: Path, root: Path) -> bytes:
+    try:
         if not path.resolve().is_relative_to(root) or not path.is_file():
             raise ConfigurationError(str(path), "is not a regular file of the policy folder")
         if path.stat().st_size > MAX_POLICY_BYTES:
             raise ConfigurationError(str(path), f"larger than {MAX_POLICY_BYTES} bytes")
-        found.append((name, path.read_bytes()))
-    return found
+        return path.read_bytes()
+    except (OSError, RuntimeError) as error:  # RuntimeError: Python 3.11 and 3.12 on a symbolic link to itself
+        raise ConfigurationError(str(path), f"cannot be read: {error}") from error
 
 
 def _module(path: str, data: bytes) -> Module:
@@ -156,14 +180,13 @@ def _module(path: str, data: bytes) -> Module:
 
 def _mount(data: dict[str, Any], path: str, content: bytes) -> None:
     try:
-        value = parse_yaml(content, path)
+        value = parse_json(content, path) if path.endswith(".json") else parse_yaml(content, path)
     except EvidenceError as error:
         raise ConfigurationError(error.subject, error.problem, location=error.location) from error
-    node = data
-    steps = path.split("/")[:-1]
-    for step in steps:
-        node = node.setdefault(step, {})
-    if not isinstance(value, dict) or set(node) & set(value):
+    node: Any = data
+    for step in path.split("/")[:-1]:
+        node = node.setdefault(step, {}) if isinstance(node, dict) else None
+    if not isinstance(node, dict) or not isinstance(value, dict) or set(node) & set(value):
         raise ConfigurationError(path, "data is a mapping whose keys are not used elsewhere")
     node.update(value)
 
@@ -171,12 +194,14 @@ def _mount(data: dict[str, Any], path: str, content: bytes) -> None:
 def _refuse_overlap(data: dict[str, Any], module: Module) -> None:
     node: Any = data
     for step in module.package.split("."):
-        if not isinstance(node, dict) or step not in node:
+        if not isinstance(node, dict):
+            break
+        if step not in node:
             return
         node = node[step]
     raise ConfigurationError(
         module.path,
-        f"data lies at the package {module.package} and would override its rules",
+        f"data lies on the path of the package {module.package} and would override its rules",
         hint="keep data outside the folders of packages",
     )
 
@@ -204,7 +229,7 @@ def _rule(module: Module, gate: str, line: int, block: str) -> Rule | None:
     except EvidenceError as error:
         raise ConfigurationError(where, f"METADATA is {error.problem}") from error
     custom = metadata.get("custom") if isinstance(metadata, dict) else None
-    if not isinstance(custom, dict) or "rule" not in custom:
+    if not isinstance(custom, dict) or not custom.keys() & {"rule", "severity", "remedy"}:
         return None
     texts = {key: metadata.get(key) for key in ("title", "description")} | {
         key: custom.get(key) for key in ("rule", "severity", "remedy")
@@ -217,4 +242,17 @@ def _rule(module: Module, gate: str, line: int, block: str) -> Rule | None:
         raise ConfigurationError(
             where, f"rule {texts['rule']!r} must begin with '{gate}.' and have severity deny or warn"
         )
-    return Rule(gate=gate, path=module.path, line=line, controls=tuple(controls), **texts)
+    collections, waivable = custom.get("collections", []), custom.get("waivable", True)
+    if not isinstance(collections, list) or not all(isinstance(each, str) for each in collections):
+        raise ConfigurationError(where, "METADATA: custom.collections is no list of names")
+    if not isinstance(waivable, bool):
+        raise ConfigurationError(where, "METADATA: custom.waivable is neither true nor false")
+    return Rule(
+        gate=gate,
+        path=module.path,
+        line=line,
+        controls=tuple(controls),
+        collections=tuple(collections),
+        waivable=waivable,
+        **texts,
+    )

@@ -6,13 +6,13 @@ It judges only what was collected; clock, policies and engine come with the run.
 
 from __future__ import annotations
 
-import json
+import functools
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -30,8 +30,9 @@ from gatekeeper.decision import (
     settle,
     settle_gate,
 )
+from gatekeeper.document import dump_json
 from gatekeeper.errors import ConfigurationError, EvidenceError, GatekeeperError, InternalError
-from gatekeeper.evidence import Evidence, EvidenceBundle, Gap
+from gatekeeper.evidence import Evidence, EvidenceBody, EvidenceBundle, Gap
 from gatekeeper.findings import read_findings
 from gatekeeper.requirements import Requirements, require
 
@@ -61,7 +62,6 @@ class _Case:
     """One promotion before the gates."""
 
     bundle: EvidenceBundle
-    promotion: dict[str, Any]
     required: Requirements
     run: Run
 
@@ -77,7 +77,7 @@ def decide(bundle: EvidenceBundle, subject: str, run: Run) -> Decision:
         _check_candidate(bundle, run.now)
         required = require(bundle.promotion, run.policies, run.settings)
         _check_thresholds(required)
-        case = _Case(bundle, bundle.promotion.model_dump(mode="json"), required, run)
+        case = _Case(bundle, required, run)
         gates = tuple(_judge(gate, case) for gate in required.known_gates)
     except GatekeeperError as error:
         return undecided(error, subject, run, bundle=bundle)
@@ -131,10 +131,16 @@ def undecided(
 
 
 def _check_candidate(bundle: EvidenceBundle, now: datetime) -> None:
-    """Refuse a bundle whose candidate was not verified, or that was collected after the run's clock."""
+    """Refuse a bundle that goes nowhere, that was not verified, or that was collected after the run's clock."""
+    if bundle.promotion.source == bundle.promotion.target:
+        raise ConfigurationError(
+            "promotion",
+            f"'from' and 'to' are both {bundle.promotion.target!r}",
+            hint="a promotion moves between two environments",
+        )
     if bundle.gap is not None:
         raise _reopened(bundle.gap)
-    if bundle.collected_at > now + MAX_CLOCK_SKEW:
+    if bundle.collected_at - now > MAX_CLOCK_SKEW:
         raise EvidenceError(
             "unverifiable",
             "evidence bundle",
@@ -149,7 +155,7 @@ def _check_thresholds(required: Requirements) -> None:
         if gate not in COLLECTORS:
             continue
         try:
-            load_collector(gate).Thresholds.model_validate_json(json.dumps(required.thresholds.get(gate, {})))
+            _valid_thresholds(gate, dump_json(required.thresholds.get(gate, {}), strict=False))
         except ValidationError as error:
             fault = error.errors(include_url=False)[0]
             where = ".".join(str(step) for step in fault["loc"])
@@ -158,6 +164,12 @@ def _check_thresholds(required: Requirements) -> None:
                 f"{where}: {fault['msg']}",
                 hint="mend thresholds in the settings or the policies",
             ) from error
+
+
+@functools.lru_cache(maxsize=256)
+def _valid_thresholds(gate: str, thresholds: bytes) -> None:
+    """Validate once what every promotion of a run is judged by."""
+    load_collector(gate).Thresholds.model_validate_json(thresholds)
 
 
 def _judge(gate: str, case: _Case) -> GateVerdict:
@@ -201,15 +213,16 @@ def _judge_evidence(gate: str, evidence: Evidence, case: _Case) -> GateVerdict:
     return GateVerdict(gate=gate, verdict=verdict, reason=reason, findings=findings, rules=rules)
 
 
-def _usable_body(gate: str, evidence: Evidence, case: _Case) -> dict[str, Any]:
-    """Return the body when it has its gate's shape and is fresh; otherwise raise its gap."""
+def _usable_body(gate: str, evidence: Evidence, case: _Case) -> EvidenceBody:
+    """Return the body as its gate's model holds it, when it has that shape and is fresh; otherwise raise its gap."""
     if evidence.body is None:
         raise _reopened(evidence.gap or Gap(kind="missing", subject=gate, message="no evidence"))
     subject = f"evidence of {gate}"
     if gate not in COLLECTORS:
         raise EvidenceError("unverifiable", subject, "no collector knows its shape", hint="update gatekeeper")
     try:
-        body = load_collector(gate).Body.model_validate_json(json.dumps(evidence.body))
+        content = dump_json(evidence.body, strict=False)
+        body = load_collector(gate).Body.model_validate_json(content, by_alias=True, by_name=False)
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         where = ".".join(str(step) for step in fault["loc"]) or "the body"
@@ -217,7 +230,7 @@ def _usable_body(gate: str, evidence: Evidence, case: _Case) -> dict[str, Any]:
     now, required = case.run.now, case.required
     _check_age(subject, "collected", evidence.collected_at, limit_seconds=required.max_bundle_age_seconds, now=now)
     _check_age(subject, "measured", body.observed_at, limit_seconds=required.max_age_seconds(gate), now=now)
-    return evidence.body
+    return body
 
 
 def _check_age(subject: str, verb: str, moment: datetime | None, *, limit_seconds: int, now: datetime) -> None:
@@ -231,16 +244,16 @@ def _check_age(subject: str, verb: str, moment: datetime | None, *, limit_second
         raise EvidenceError("unverifiable", subject, f"{verb} {moment.isoformat()}, which is in the future")
 
 
-def _evaluate(gate: str, body: dict[str, Any], case: _Case) -> tuple[tuple[Finding, ...], tuple[RuleOutcome, ...]]:
+def _evaluate(gate: str, body: EvidenceBody, case: _Case) -> tuple[tuple[Finding, ...], tuple[RuleOutcome, ...]]:
     document = policy_input(
-        promotion=case.promotion,
+        promotion=case.bundle.promotion,
         gate=gate,
         evidence=body,
         now=case.run.now.isoformat(),
         settings=case.required.settings_of(gate),
     )
     policies = case.run.policies
-    answer = case.run.engine.evaluate(policies.packages[gate], json.dumps(document).encode())
+    answer = case.run.engine.evaluate(policies.packages[gate], dump_json(document))
     if set(answer.result) - {"deny", "warn"}:
         raise InternalError("engine", "answered with more than deny and warn")
     return read_findings(gate, answer.result, policies.rules_of(gate))

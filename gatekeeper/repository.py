@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,7 @@ class Repository:
             try:
                 commit = repository.commit(ref)
                 _ = commit.tree  # a full id is taken on trust until something of the commit is read
+                self._refuse_ambiguous(repository, ref)
                 return commit
             except (ODBError, GitError, ValueError, IndexError, NotImplementedError, OSError) as error:
                 problem = error
@@ -54,6 +56,22 @@ class Repository:
             "is not in this clone",
             hint="fetch it first (in CI: a checkout with fetch-depth 0), or mend evidence.base_ref",
         ) from problem
+
+    def _refuse_ambiguous(self, repository: Repo, ref: str) -> None:
+        """Refuse a name of several commits: a pushed tag `origin/main` would stand before the branch of that name."""
+        from git.exc import ODBError
+
+        found = set()
+        for folder in ("tags", "heads", "remotes"):
+            with contextlib.suppress(ODBError, ValueError, IndexError):
+                found.add(repository.commit(f"refs/{folder}/{ref}").hexsha)
+        if len(found) > 1:
+            raise EvidenceError(
+                "unverifiable",
+                f"git ref {ref!r}",
+                f"names {len(found)} different commits as tag, branch and remote branch",
+                hint=f"write it in full, such as refs/remotes/{ref}",
+            )
 
     def head(self) -> str:
         """The commit that is checked out, in hex."""

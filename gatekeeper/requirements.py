@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ from pydantic import Field, ValidationError
 
 from gatekeeper.document import Document
 from gatekeeper.errors import ConfigurationError
+from gatekeeper.evidence import MAX_AGE_SECONDS
 from gatekeeper.manifest import Candidate, Name, PromotionManifest, nearest
 from gatekeeper.policy import PolicySet
 from gatekeeper.settings import RiskTier, Settings
@@ -29,7 +31,7 @@ class Override(Document):
 class Defaults(Document):
     """Shape of `policies/gatekeeper/defaults/data.yaml`."""
 
-    max_bundle_age_seconds: Annotated[int, Field(gt=0)]
+    max_bundle_age_seconds: Annotated[int, Field(gt=0, le=MAX_AGE_SECONDS)]
     """Age at which a whole evidence bundle is stale."""
     required_gates: dict[Name, dict[Name, tuple[Name, ...]]]
     """Gates by environment entered and candidate kind."""
@@ -104,14 +106,17 @@ def require(promotion: PromotionManifest, policies: PolicySet, settings: Setting
 
 def read_defaults(policies: PolicySet) -> Defaults:
     """Validate the policy data; raises `ConfigurationError`."""
+    return _parse_defaults(json.dumps(policies.defaults), policies.name)
+
+
+@functools.lru_cache(maxsize=8)
+def _parse_defaults(text: str, name: str) -> Defaults:
     try:
-        return Defaults.model_validate_json(json.dumps(policies.defaults))
+        return Defaults.model_validate_json(text)
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(str(step) for step in fault["loc"])
-        raise ConfigurationError(
-            f"{policies.name}/gatekeeper/defaults/data.yaml", f"{where}: {fault['msg']}"
-        ) from error
+        raise ConfigurationError(f"{name}/gatekeeper/defaults/data.yaml", f"{where}: {fault['msg']}") from error
 
 
 def required_gates(defaults: Defaults, settings: Settings, promotion: PromotionManifest) -> tuple[str, ...]:
@@ -145,7 +150,20 @@ def risk_tier(settings: Settings, candidate: Candidate) -> RiskTier:
 def resolve_thresholds(
     defaults: Defaults, settings: Settings, environment: str, tier: str
 ) -> dict[str, dict[str, Any]]:
-    """Lay overrides and settings over the general thresholds, key by key; an unknown gate is an error."""
+    """
+    Lay overrides and settings over the general thresholds, key by key.
+
+    Raises `ConfigurationError` for an unknown gate, and for an override whose environment nothing else names:
+    misspelt, it would never apply.
+    """
+    environments = {*defaults.required_gates, *(settings.required_gates or {})}
+    for each in defaults.overrides:
+        if each.environment is not None and each.environment not in environments:
+            raise ConfigurationError(
+                f"override for environment {each.environment!r}",
+                "no gates are required for it",
+                hint=nearest(each.environment, list(environments)),
+            )
     resolved = {gate: dict(values) for gate, values in defaults.thresholds.items()}
     layers = [
         each.thresholds

@@ -12,9 +12,13 @@ import inspect
 import json
 import textwrap
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, create_model
+from pydantic import BaseModel, Field, create_model
+from pydantic.json_schema import SkipJsonSchema
+
+_MODULE = "gatekeeper.schemas"
+"""Module of models made here; the name would be another one under `python -m`."""
 
 SCHEMAS: dict[str, Callable[[], type[BaseModel]]] = {}
 """Model by the name of its document; building one imports what it needs."""
@@ -28,16 +32,33 @@ def _document(name: str) -> Callable[[Callable[[], type[BaseModel]]], Callable[[
     return register
 
 
+def _field(description: str, *, default: Any = ...) -> Any:
+    """Describe a field made at run time; its default is not shown."""
+    return Field(default=default, description=description, json_schema_extra=_drop_default)
+
+
+def _drop_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
+
+
 @_document("promotion")
 def _promotion() -> type[BaseModel]:
     from gatekeeper.collectors import COLLECTORS, load_collector
     from gatekeeper.document import Document
     from gatekeeper.manifest import PromotionManifest
 
-    gates: dict[str, Any] = {gate: (load_collector(gate).Request | None, None) for gate in COLLECTORS}
-    evidence = create_model("EvidenceRequests", __base__=Document, **gates)
+    nothing: Any = Annotated[None, SkipJsonSchema()]  # type: ignore[type-arg]  # absent is allowed, null is not
+    gates: dict[str, Any] = {
+        gate: (load_collector(gate).Request | nothing, _field(f"Evidence of the gate {gate}.", default=None))
+        for gate in COLLECTORS
+    }
+    evidence = create_model("EvidenceRequests", __module__=_MODULE, __base__=Document, **gates)
     return create_model(
-        "PromotionManifest", __base__=PromotionManifest, __doc__=PromotionManifest.__doc__, evidence=(evidence, ...)
+        "PromotionManifest",
+        __module__=_MODULE,
+        __base__=PromotionManifest,
+        __doc__=PromotionManifest.__doc__,
+        evidence=(evidence, ...),
     )
 
 
@@ -75,9 +96,13 @@ def _defaults() -> type[BaseModel]:
     from gatekeeper.document import Document
     from gatekeeper.requirements import Defaults
 
-    gates: dict[str, Any] = {gate: (load_collector(gate).Thresholds, ...) for gate in COLLECTORS}
-    thresholds = create_model("Thresholds", __base__=Document, **gates)
-    return create_model("Defaults", __base__=Defaults, __doc__=Defaults.__doc__, thresholds=(thresholds, ...))
+    gates: dict[str, Any] = {
+        gate: (load_collector(gate).Thresholds, _field(f"Thresholds of the gate {gate}.")) for gate in COLLECTORS
+    }
+    thresholds = create_model("Thresholds", __module__=_MODULE, __base__=Document, **gates)
+    return create_model(
+        "Defaults", __module__=_MODULE, __base__=Defaults, __doc__=Defaults.__doc__, thresholds=(thresholds, ...)
+    )
 
 
 @_document("experiment")
@@ -91,12 +116,29 @@ def generate(name: str) -> dict[str, Any]:
     """Generate one schema: JSON Schema 2020-12, with titles, and descriptions from the docstrings."""
     model = SCHEMAS[name]()
     schema = model.model_json_schema(by_alias=True)
-    models = {each.__name__: each for each in _models(model)}
+    models = {name: each for each in _models(model) for name in (each.__name__, _full_name(each))}
     for title, part in {model.__name__: schema, **schema.get("$defs", {})}.items():
         if title in models:
             _describe(part, models[title])
+    _close(schema)
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     return schema
+
+
+def _full_name(model: type[BaseModel]) -> str:
+    """The name that pydantic gives a model when another one has the same short name."""
+    return f"{model.__module__}.{model.__qualname__}".replace(".", "__")
+
+
+def _close(schema: Any) -> None:
+    """Refuse keys that match no pattern, as the models do and pydantic's schemas do not."""
+    if isinstance(schema, dict):
+        if "patternProperties" in schema:
+            schema["additionalProperties"] = False
+        schema = list(schema.values())
+    if isinstance(schema, list):
+        for each in schema:
+            _close(each)
 
 
 def _models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:

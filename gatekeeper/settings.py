@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from gatekeeper.document import Document
 from gatekeeper.errors import ConfigurationError
@@ -88,18 +89,21 @@ class Settings(Document):
     kind: Literal["Settings"] = "Settings"
     """Always `Settings`."""
     policies: str | None = None
-    """Folder of policies; without it the library that ships with gatekeeper."""
-    engine: Literal["embedded", "opa"] | EngineSettings = EngineSettings()
+    """Folder of policies, relative to this file; without it the library that ships with gatekeeper."""
+    engine: Annotated[
+        Annotated[Literal["embedded", "opa"], Tag("name")] | Annotated[EngineSettings, Tag("settings")],
+        Discriminator(lambda value: "name" if isinstance(value, str) else "settings"),
+    ] = Field(default_factory=EngineSettings)
     """Engine name, or its settings."""
     required_gates: dict[Name, dict[Name, tuple[Name, ...]]] | None = None
     """Gates by environment entered and candidate kind; replaces the library's own table."""
-    risk_tiers: RiskSettings = RiskSettings()
+    risk_tiers: RiskSettings = Field(default_factory=RiskSettings)
     """Risk tier by candidate."""
     thresholds: dict[Name, dict[str, Any]] = {}
     """Thresholds by gate, over the library's own; shown in the report as overrides."""
-    evidence: EvidenceSettings = EvidenceSettings()
+    evidence: EvidenceSettings = Field(default_factory=EvidenceSettings)
     """Limits on what collectors read."""
-    log: LogSettings = LogSettings()
+    log: LogSettings = Field(default_factory=LogSettings)
     """Where decisions are recorded."""
     outputs: tuple[OutputSettings, ...] = ()
     """Reports that every run writes."""
@@ -119,8 +123,21 @@ def load_settings(path: Path | None) -> Settings:
     """
     if path is None:
         path = Path(DEFAULT_SETTINGS)
-        if not path.exists():
+        if not os.path.lexists(path):
+            _refuse_misnamed()
             return Settings()
     elif not path.is_file():
         raise ConfigurationError(str(path), "no such settings file", hint="mend the path after --settings")
-    return validate(load_located(path), Settings)
+    settings = validate(load_located(path), Settings)
+    if settings.policies is None:
+        return settings
+    return settings.model_copy(update={"policies": str(path.parent / settings.policies)})
+
+
+def _refuse_misnamed() -> None:
+    """Refuse a file that its author takes for the settings."""
+    for name in ("gatekeeper.yml", ".gatekeeper.yaml", ".gatekeeper.yml", "gatekeeper.json"):
+        if os.path.lexists(name):
+            raise ConfigurationError(
+                name, f"settings are read from {DEFAULT_SETTINGS}", hint=f"rename it to {DEFAULT_SETTINGS}"
+            )

@@ -102,9 +102,7 @@ def copy_action(target: Path) -> None:
     ],
     ids=["allow", "deny", "inconclusive"],
 )
-def test_act_runs_the_action(
-    tmp_path: Path, example: str, *, spoil: bool, expected: tuple[str, str, str]
-) -> None:
+def test_act_runs_the_action(tmp_path: Path, example: str, *, spoil: bool, expected: tuple[str, str, str]) -> None:
     """act, without a container, installs and runs the action: the outputs and the step's outcome are those of the decision."""
     root = tmp_path / "repo"
     run(sys.executable, "examples/demo_repository.py", example, str(root))

@@ -16,11 +16,6 @@ from gatekeeper.cli.options import JudgeOptions, judge_options
 @judge_options
 def command(manifests: tuple[Path, ...], **options: Any) -> int:
     """Collect the evidence that MANIFESTS name and decide each promotion."""
-    from gatekeeper.cli.judging import judge
-    from gatekeeper.collection import collect
+    from gatekeeper.cli.judging import gather_evidence, judge
 
-    return judge(
-        manifests,
-        JudgeOptions(**options),
-        lambda path, run: collect(path, run.settings.evidence, run.now),
-    )
+    return judge(manifests, JudgeOptions(**options), gather_evidence)

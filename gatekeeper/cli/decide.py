@@ -15,7 +15,6 @@ from gatekeeper.cli.options import JudgeOptions, judge_options
 @judge_options
 def command(bundles: tuple[Path, ...], **options: Any) -> int:
     """Decide each promotion from its evidence in BUNDLES; no network, no file of the candidate."""
-    from gatekeeper.bundles import load_bundle
-    from gatekeeper.cli.judging import judge
+    from gatekeeper.cli.judging import judge, read_evidence
 
-    return judge(bundles, JudgeOptions(**options), lambda path, _run: load_bundle(path))
+    return judge(bundles, JudgeOptions(**options), read_evidence)

@@ -8,16 +8,19 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
-from gatekeeper.bundles import evidence_json, write_text
+from gatekeeper.bundles import evidence_json, load_bundle, write_text
 from gatekeeper.cli.options import JudgeOptions, parse_clock, parse_outputs
 from gatekeeper.decision import Decision
 from gatekeeper.engine import open_engine
+from gatekeeper.engine.embedded import discard_early
 from gatekeeper.errors import (
     EXIT_UNAVAILABLE,
     GatekeeperError,
@@ -30,15 +33,30 @@ from gatekeeper.evidence import EvidenceBundle
 from gatekeeper.library import find_policies
 from gatekeeper.log.jsonl import append
 from gatekeeper.log.record import make_record
-from gatekeeper.policy import load_policies
+from gatekeeper.policy import PolicySet, load_policies
 from gatekeeper.promotion import Run, decide, undecided
 from gatekeeper.report import render, wants_colour
 from gatekeeper.settings import Settings, load_settings
 
-Obtain = Callable[[Path, Run], EvidenceBundle]
-"""How a command comes by the evidence of one path."""
+Obtain = Callable[[Path, Settings, datetime], EvidenceBundle]
+"""How a command comes by the evidence of one path; a named function, so that another process can be told."""
 
-Judged = list[tuple[Decision, EvidenceBundle | None]]
+PARALLEL_FROM = 64
+"""Promotions in one run from which a second process pays for its start."""
+
+Judged = list[tuple[Decision, dict[str, Any]]]
+"""Decisions, each with its record."""
+
+
+@dataclass(frozen=True)
+class _Sitting:
+    """What all decisions of a run have in common; can be sent to another process."""
+
+    settings: Settings
+    policies: PolicySet
+    now: datetime
+    notices: tuple[str, ...]
+    obtain: Obtain
 
 
 def judge(paths: Sequence[Path], options: JudgeOptions, obtain: Obtain) -> int:
@@ -49,35 +67,71 @@ def judge(paths: Sequence[Path], options: JudgeOptions, obtain: Obtain) -> int:
     judged: Judged = []
     try:
         settings = _with_options(load_settings(options.settings), options)
-        with _open_run(settings, now, notices) as run:
-            for path in paths:
-                judged.append(_judge_one(path, run, obtain))
+        sitting = _Sitting(settings, load_policies(find_policies(settings)), now, notices, obtain)
+        for share in _judge_all(paths, sitting):
+            judged += share
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the edge: a bug leaves a record too
         cause = _explain(error, verbose=options.verbose)
-        judged += [(undecided(cause, str(path), now), None) for path in paths[len(judged) :]]
+        judged += [_recorded(undecided(cause, str(path), now)) for path in paths[len(judged) :]]
     decisions = _record(judged, options.log or Path(settings.log.path), now)
     outputs += [(each.format, Path(each.path)) for each in settings.outputs]
     failed = _report(decisions, options.format, outputs)
     return worst([each.exit_code for each in decisions] + ([EXIT_UNAVAILABLE] if failed else []))
 
 
-def _judge_one(path: Path, run: Run, obtain: Obtain) -> tuple[Decision, EvidenceBundle | None]:
-    try:
-        bundle = obtain(path, run)
-    except GatekeeperError as error:
-        return undecided(error, str(path), run), None
-    return decide(bundle, str(path), run), bundle
+def read_evidence(path: Path, _settings: Settings, _now: datetime) -> EvidenceBundle:
+    """Take the evidence from a bundle, for `decide`."""
+    return load_bundle(path)
 
 
-@contextmanager
-def _open_run(settings: Settings, now: datetime, notices: tuple[str, ...]) -> Iterator[Run]:
-    policies = load_policies(find_policies(settings))
-    engine = open_engine(settings.engine_settings)
+def gather_evidence(path: Path, settings: Settings, now: datetime) -> EvidenceBundle:
+    """Collect the evidence that a manifest names, for `check`."""
+    from gatekeeper.collection import collect
+
+    return collect(path, settings.evidence, now)
+
+
+def _judge_all(paths: Sequence[Path], sitting: _Sitting) -> Iterator[Judged]:
+    """Decide in this process, or many promotions in one process for each core; in the order of the paths."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    if len(paths) < PARALLEL_FROM or cores == 1:
+        yield from _judge_share(sitting, paths)
+        return
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    discard_early()  # a worker belongs to one process
+    size = -(-len(paths) // cores)
+    shares = [paths[start : start + size] for start in range(0, len(paths), size)]
+    with ProcessPoolExecutor(len(shares), mp_context=get_context("fork")) as pool:
+        yield from pool.map(partial(_judge_whole_share, sitting), shares)
+
+
+def _judge_whole_share(sitting: _Sitting, paths: Sequence[Path]) -> Judged:
+    return [each for judged in _judge_share(sitting, paths) for each in judged]
+
+
+def _judge_share(sitting: _Sitting, paths: Sequence[Path]) -> Iterator[Judged]:
+    engine = open_engine(sitting.settings.engine_settings)
     try:
-        engine.load(policies)
-        yield Run(settings, policies, engine, now, notices)
+        engine.load(sitting.policies)
+        run = Run(sitting.settings, sitting.policies, engine, sitting.now, sitting.notices)
+        for path in paths:
+            yield [_judge_one(path, run, sitting.obtain)]
     finally:
         engine.close()
+
+
+def _judge_one(path: Path, run: Run, obtain: Obtain) -> tuple[Decision, dict[str, Any]]:
+    try:
+        bundle = obtain(path, run.settings, run.now)
+    except GatekeeperError as error:
+        return _recorded(undecided(error, str(path), run))
+    return _recorded(decide(bundle, str(path), run), bundle)
+
+
+def _recorded(decision: Decision, bundle: EvidenceBundle | None = None) -> tuple[Decision, dict[str, Any]]:
+    return decision, make_record(decision, evidence_json(bundle) if bundle else None)
 
 
 def _explain(error: BaseException, *, verbose: bool) -> GatekeeperError:
@@ -103,13 +157,13 @@ def _with_options(settings: Settings, options: JudgeOptions) -> Settings:
 
 def _record(judged: Judged, log: Path, now: datetime) -> list[Decision]:
     """Append every decision to the log; a decision that cannot be recorded is not one."""
-    records = [make_record(decision, evidence_json(bundle) if bundle else None) for decision, bundle in judged]
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)  # the decisions are made; nothing may come between them and the log
     try:
-        append(log, records)
+        append(log, [record for _, record in judged])
     except UnavailableError as error:
-        return [undecided(error, decision.subject, now, bundle=bundle) for decision, bundle in judged]
+        return [undecided(error, decision.subject, now).model_copy(update={"promotion": decision.promotion})
+                for decision, _ in judged]  # fmt: skip
     return [decision for decision, _ in judged]
 
 

@@ -341,7 +341,7 @@ def collect(request: Request, context: Context) -> Body:
     Raises `EvidenceError` when a file is missing, not ODCS 3.x or not readable, when the base ref or the
     history is not in the clone, or when it is not clear what the data is for.
     """
-    from gatekeeper.contract_review import Review
+    from gatekeeper.gates.contracts.review import Review
 
     review = Review(context)
     return Body(observed_at=None, contracts=tuple(review.examine(item) for item in request.root))

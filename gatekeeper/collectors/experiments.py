@@ -303,8 +303,8 @@ def collect(request: Request, context: Context) -> Body:
     Raises `EvidenceError` when the template is malformed, a run is absent, unfinished or unreadable, a metric
     that the template names is NaN or infinite, or the declared test cannot be computed.
     """
-    from gatekeeper.comparison import compare
     from gatekeeper.formats.mlflow import find_run, open_store
+    from gatekeeper.gates.experiments.comparison import compare
 
     template, located = _read_template(request.template, context)
     names = {*template.metric_names, *template.figure_names}

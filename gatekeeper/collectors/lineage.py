@@ -17,7 +17,7 @@ from gatekeeper.evidence import EvidenceBody, GateThresholds
 
 if TYPE_CHECKING:
     from gatekeeper.formats.openlineage import Event
-    from gatekeeper.lineage_trace import Trace
+    from gatekeeper.gates.lineage.trace import Trace
 
 EXAMPLES = 20
 """Items of one kind that a list shows at least before it leaves any out."""
@@ -335,9 +335,9 @@ def collect(request: Request, context: Context) -> Body:
     commits without a git repository to find them in, a graph too tangled to trace).
     """
     from gatekeeper.formats.openlineage import Node, parse_events
-    from gatekeeper.lineage_answers import answer
-    from gatekeeper.lineage_graph import build_graph
-    from gatekeeper.lineage_trace import trace
+    from gatekeeper.gates.lineage.answers import answer
+    from gatekeeper.gates.lineage.graph import build_graph
+    from gatekeeper.gates.lineage.trace import trace
 
     events = [event for path in request.paths for event in parse_events(context.workspace.read(path), path)]
     _refuse_future(events, context)

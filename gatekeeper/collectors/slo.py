@@ -17,9 +17,9 @@ from pydantic import Field, model_validator
 from gatekeeper.collectors import Context
 from gatekeeper.decision import Place
 from gatekeeper.document import Document
-from gatekeeper.error_budget import Budget, required_windows, spend, window_name
 from gatekeeper.errors import EvidenceError
 from gatekeeper.evidence import EvidenceBody, GateThresholds
+from gatekeeper.gates.slo.error_budget import Budget, required_windows, spend, window_name
 
 if TYPE_CHECKING:
     from gatekeeper.formats.openslo import Objective, Slo
@@ -179,8 +179,8 @@ def _firing(objectives: tuple[ObjectiveStatus, ...]) -> tuple[str, ...]:
 
 def _ask(url: str, slo: Slo, context: Context) -> list[_Measurement]:
     """Ask a server for each indicator once, however many objectives share it."""
+    from gatekeeper.gates.slo.prometheus import Server, ask
     from gatekeeper.http import Limits
-    from gatekeeper.prometheus_client import Server, ask
 
     settings = context.settings
     limits = Limits(settings.allowed_hosts, settings.http_timeout_seconds, settings.max_document_bytes)

@@ -12,11 +12,13 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
-from gatekeeper.error_budget import MAX_PERIOD_SECONDS, MIN_PERIOD_SECONDS
 from gatekeeper.errors import EvidenceError, Location
 from gatekeeper.formats.node import Node
 from gatekeeper.formats.openslo_indicator import Indicator, read_indicator, read_indicator_v1alpha
 from gatekeeper.formats.strict_yaml import parse_located, parse_yaml_documents
+
+MIN_PERIOD_SECONDS, MAX_PERIOD_SECONDS = 7 * 86400, 366 * 86400
+"""Below seven days the windows of three days and of one day no longer tell slow burning from fast."""
 
 MAX_OBJECTIVES = 20
 """Objectives of one SLO."""

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from gatekeeper.document import dump_json
 from gatekeeper.errors import UnavailableError
+
+LOCK_SECONDS = 30.0
+"""How long another process may hold the log before the decision counts as not recorded."""
+
+_POLL_SECONDS = 0.01
 
 
 def append(path: Path, records: Sequence[dict[str, Any]]) -> None:
@@ -19,8 +25,7 @@ def append(path: Path, records: Sequence[dict[str, Any]]) -> None:
     Several processes may append at once. A write that fails halfway is taken back.
     Raises `UnavailableError` when the file cannot be written, locked or synced.
     """
-    lines = [json.dumps(record, separators=(",", ":"), ensure_ascii=False, allow_nan=False) for record in records]
-    data = "".join(line + "\n" for line in lines).encode()
+    data = b"".join(dump_json(record) + b"\n" for record in records)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         created = not path.exists()
@@ -62,7 +67,15 @@ def _locked(descriptor: int) -> Iterator[None]:
     except ImportError:  # Windows: a single append is the best there is
         yield
         return
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_POLL_SECONDS)
     try:
         yield
     finally:

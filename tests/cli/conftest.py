@@ -19,7 +19,8 @@ EXAMPLES = PROJECT / "examples"
 def load_builder() -> object:
     """The module that builds the demo's repositories."""
     spec = importlib.util.spec_from_file_location("demo_repository", EXAMPLES / "demo_repository.py")
-    assert spec and spec.loader
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
