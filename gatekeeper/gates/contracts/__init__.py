@@ -1,0 +1,1 @@
+"""Contracts: whether a change is compatible, and whether data conforms."""

@@ -1,0 +1,1 @@
+"""Experiments: samples, tests and limits."""

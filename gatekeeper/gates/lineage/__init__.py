@@ -1,0 +1,1 @@
+"""Lineage: from events to a graph, and from the graph to answers."""

@@ -1,0 +1,1 @@
+"""Service levels: error budgets, and what a Prometheus server measured."""
