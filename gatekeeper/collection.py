@@ -91,6 +91,7 @@ def collect(path: Path, settings: EvidenceSettings, now: datetime) -> EvidenceBu
             collected_at=now,
             collect_seconds=time.monotonic() - started,
             commit=_head_commit(root),
+            base_ref=settings.base_ref,
             gap=artifacts.gap,
             evidence=tuple(_evidence(gate, each, now) for gate, each in gates.items()),
         )

@@ -118,6 +118,8 @@ class EvidenceBundle(Document):
     """Wall time of the whole collection; collectors run side by side."""
     commit: str | None = None
     """Head commit of the repository, where there is one."""
+    base_ref: str = ""
+    """Git ref that held what was in force; contracts were compared with it."""
     gap: Gap | None = None
     """Why the candidate's own files could not be verified against the manifest."""
     evidence: tuple[Evidence, ...]

@@ -93,7 +93,7 @@ def decide(bundle: EvidenceBundle, subject: str, run: Run) -> Decision:
         risk_tier=required.risk_tier,
         thresholds={gate: required.thresholds.get(gate, {}) for gate in required.gates},
         gates=gates,
-        notices=(*run.notices, *required.notices),
+        notices=(*run.notices, *required.notices, *_base_notices(bundle, run)),
         policy=PolicyReference(name=run.policies.name, digest=run.policies.digest),
         engine=run.engine.reference(),
         evidence_digest=bundle.digest,
@@ -128,6 +128,13 @@ def undecided(
         evidence_digest=bundle.digest if bundle else "",
         commit=bundle.commit if bundle else None,
     )
+
+
+def _base_notices(bundle: EvidenceBundle, run: Run) -> tuple[str, ...]:
+    wanted = run.settings.evidence.base_ref
+    if bundle.base_ref == wanted:
+        return ()
+    return (f"contracts were compared with {bundle.base_ref or 'no ref'!r}, the settings name {wanted!r}",)
 
 
 def _check_candidate(bundle: EvidenceBundle, now: datetime) -> None:

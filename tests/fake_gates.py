@@ -118,6 +118,7 @@ def make_bundle(*evidence: Evidence, **changes: Any) -> EvidenceBundle:
         "collected_at": NOW,
         "collect_seconds": 3.0,
         "commit": "c" * 40,
+        "base_ref": "origin/main",
         "evidence": (*evidence, *rest),
     }
     return seal(EvidenceBundle(**(fields | changes)))

@@ -229,3 +229,9 @@ def test_deciding_again_gives_the_same() -> None:
     one, two = judge(monotonic=ticks), judge(monotonic=ticks)
     assert one.decision_id != two.decision_id
     assert one.model_copy(update={"decision_id": ""}) == two.model_copy(update={"decision_id": ""})
+
+
+def test_another_base_ref_than_the_settings_name_is_noticed() -> None:
+    """A bundle whose contracts were compared with another ref says so in the decision."""
+    decision = judge(make_bundle(base_ref="HEAD"))
+    assert any("'HEAD'" in notice and "'origin/main'" in notice for notice in decision.notices)

@@ -13,6 +13,9 @@ import click
 from gatekeeper import __version__
 from gatekeeper.errors import EXIT_CONFIGURATION, EXIT_INTERNAL, EXIT_INTERRUPTED, GatekeeperError
 
+JUDGING = ("check", "collect", "decide")
+"""Commands whose exit code is a verdict."""
+
 COMMANDS = {
     "check": "collect evidence and decide",
     "collect": "gather the evidence that a manifest names into one bundle",
@@ -69,7 +72,8 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run a command and return the exit code; the one place where any failure ends as a message."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a background job inherits an ignored SIGINT
+        signal.signal(number, _interrupt)
     try:
         code = main.main(arguments, prog_name="gatekeeper", standalone_mode=False)
     except click.ClickException as error:
@@ -90,7 +94,9 @@ def run(arguments: list[str]) -> int:
     finally:
         if "gatekeeper.engine.embedded" in sys.modules:
             sys.modules["gatekeeper.engine.embedded"].discard_early()
-    return code if isinstance(code, int) else 0
+    if isinstance(code, int):
+        return code
+    return EXIT_INTERNAL if arguments[:1] and arguments[0] in JUDGING else 0  # a judge that says nothing allows nothing
 
 
 def describe(error: GatekeeperError) -> str:

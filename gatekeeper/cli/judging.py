@@ -36,9 +36,9 @@ from gatekeeper.log.record import make_record
 from gatekeeper.policy import PolicySet, load_policies
 from gatekeeper.promotion import Run, decide, undecided
 from gatekeeper.report import render, wants_colour
-from gatekeeper.settings import Settings, load_settings
+from gatekeeper.settings import EvidenceSettings, Settings, load_settings
 
-Obtain = Callable[[Path, Settings, datetime], EvidenceBundle]
+Obtain = Callable[[Path, EvidenceSettings, datetime], EvidenceBundle]
 """How a command comes by the evidence of one path; a named function, so that another process can be told."""
 
 PARALLEL_FROM = 64
@@ -57,6 +57,7 @@ class _Sitting:
     now: datetime
     notices: tuple[str, ...]
     obtain: Obtain
+    base_ref: str | None = None
 
 
 def judge(paths: Sequence[Path], options: JudgeOptions, obtain: Obtain) -> int:
@@ -66,8 +67,8 @@ def judge(paths: Sequence[Path], options: JudgeOptions, obtain: Obtain) -> int:
     settings = Settings()
     judged: Judged = []
     try:
-        settings = _with_options(load_settings(options.settings), options)
-        sitting = _Sitting(settings, load_policies(find_policies(settings)), now, notices, obtain)
+        settings = load_settings(options.settings)
+        sitting = _Sitting(settings, load_policies(find_policies(settings)), now, notices, obtain, options.base_ref)
         for share in _judge_all(paths, sitting):
             judged += share
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the edge: a bug leaves a record too
@@ -79,16 +80,16 @@ def judge(paths: Sequence[Path], options: JudgeOptions, obtain: Obtain) -> int:
     return worst([each.exit_code for each in decisions] + ([EXIT_UNAVAILABLE] if failed else []))
 
 
-def read_evidence(path: Path, _settings: Settings, _now: datetime) -> EvidenceBundle:
+def read_evidence(path: Path, _settings: EvidenceSettings, _now: datetime) -> EvidenceBundle:
     """Take the evidence from a bundle, for `decide`."""
     return load_bundle(path)
 
 
-def gather_evidence(path: Path, settings: Settings, now: datetime) -> EvidenceBundle:
+def gather_evidence(path: Path, settings: EvidenceSettings, now: datetime) -> EvidenceBundle:
     """Collect the evidence that a manifest names, for `check`."""
     from gatekeeper.collection import collect
 
-    return collect(path, settings.evidence, now)
+    return collect(path, settings, now)
 
 
 def _judge_all(paths: Sequence[Path], sitting: _Sitting) -> Iterator[Judged]:
@@ -117,14 +118,17 @@ def _judge_share(sitting: _Sitting, paths: Sequence[Path]) -> Iterator[Judged]:
         engine.load(sitting.policies)
         run = Run(sitting.settings, sitting.policies, engine, sitting.now, sitting.notices)
         for path in paths:
-            yield [_judge_one(path, run, sitting.obtain)]
+            yield [_judge_one(path, run, sitting)]
     finally:
         engine.close()
 
 
-def _judge_one(path: Path, run: Run, obtain: Obtain) -> tuple[Decision, dict[str, Any]]:
+def _judge_one(path: Path, run: Run, sitting: _Sitting) -> tuple[Decision, dict[str, Any]]:
+    evidence = run.settings.evidence
+    if sitting.base_ref is not None:
+        evidence = evidence.model_copy(update={"base_ref": sitting.base_ref})
     try:
-        bundle = obtain(path, run.settings, run.now)
+        bundle = sitting.obtain(path, evidence, run.now)
     except GatekeeperError as error:
         return _recorded(undecided(error, str(path), run))
     return _recorded(decide(bundle, str(path), run), bundle)
@@ -148,22 +152,18 @@ def _explain(error: BaseException, *, verbose: bool) -> GatekeeperError:
             return InternalError("gatekeeper", problem, hint="run again with --verbose and report it")
 
 
-def _with_options(settings: Settings, options: JudgeOptions) -> Settings:
-    if options.base_ref is None:
-        return settings
-    evidence = settings.evidence.model_copy(update={"base_ref": options.base_ref})
-    return settings.model_copy(update={"evidence": evidence})
-
-
 def _record(judged: Judged, log: Path, now: datetime) -> list[Decision]:
     """Append every decision to the log; a decision that cannot be recorded is not one."""
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_IGN)  # the decisions are made; nothing may come between them and the log
+    numbers = (signal.SIGINT, signal.SIGTERM)  # the decisions are made; nothing may come between them and the log
+    handlers = [signal.signal(number, signal.SIG_IGN) for number in numbers]
     try:
         append(log, [record for _, record in judged])
     except UnavailableError as error:
         return [undecided(error, decision.subject, now).model_copy(update={"promotion": decision.promotion})
                 for decision, _ in judged]  # fmt: skip
+    finally:
+        for number, handler in zip(numbers, handlers, strict=True):
+            signal.signal(number, handler)
     return [decision for decision, _ in judged]
 
 

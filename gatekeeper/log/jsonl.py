@@ -17,6 +17,9 @@ LOCK_SECONDS = 30.0
 
 _POLL_SECONDS = 0.01
 
+_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+"""A symbolic link in the log's place could come with the change under review."""
+
 
 def append(path: Path, records: Sequence[dict[str, Any]]) -> None:
     """
@@ -29,7 +32,7 @@ def append(path: Path, records: Sequence[dict[str, Any]]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         created = not path.exists()
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
+        descriptor = os.open(path, _FLAGS, 0o644)
         try:
             with _locked(descriptor):
                 _write(descriptor, data)
