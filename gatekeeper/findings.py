@@ -58,7 +58,14 @@ def _of_effect(gate: str, effect: Effect, members: Any, known: dict[str, Rule]) 
         )
     if not isinstance(members, list):
         raise ConfigurationError(f"gate {gate!r}", f"`{effect}` is {_kind(members)}, a set of findings was wanted")
-    return [_finding(gate, effect, member, known) for member in sorted(members, key=canonical_json)]
+    findings = [_finding(gate, effect, member, known) for member in members]
+    order = {rule: number for number, rule in enumerate(known)}
+    return sorted(findings, key=lambda each: (order[each.rule], _line(each), canonical_json(each.model_dump())))
+
+
+def _line(finding: Finding) -> tuple[str, int, int]:
+    place = finding.place
+    return (place.path, place.line, place.column) if place else ("", 0, 0)
 
 
 def _finding(gate: str, effect: Effect, member: Any, known: dict[str, Rule]) -> Finding:
