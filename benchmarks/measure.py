@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-
 _LAUNCHER = """
 import os, sys, time
 null = os.open(os.devnull, os.O_RDWR)

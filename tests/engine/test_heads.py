@@ -130,6 +130,25 @@ def test_refuses_keyed_rules_that_could_lose_entries(rule: str) -> None:
     assert caught.value.location.line == 7
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "f(x) if x.q else := x.z if x.o", "f(x) := x.z if x.o else := 3", "f(x) := 1 if x.q else := x.z",
+        "f(x) := 1 if x.q else := 2 if x.z else := g(x)\n\ng(x) := x.y", "r := input.q if input.o else := 3",
+    ],
+)  # fmt: skip
+def test_refuses_else_chains_with_values_that_may_be_undefined(rule: str) -> None:
+    """OPA goes on to the next `else` where regorus stops, or gives `true` for a value that is not there."""
+    with pytest.raises(ConfigurationError, match="before or after `else`"):
+        check_portable([module(gate(rule))])
+
+
+def test_accepts_else_chains_with_plain_values() -> None:
+    """Variables and literals are values on both engines, whatever the rules around the chain are."""
+    rules = "a := input.x\n\nf(x) := y if {\n\ty := x.z\n} else := 3 if x.o else := [x]\n\nb := input.y if f(1)"
+    assert check_portable([module(gate(rules))])
+
+
 def test_refuses_a_body_that_only_begins_with_a_brace() -> None:
     """A comparison of a set as the whole body could be taken for a body in braces."""
     with pytest.raises(ConfigurationError, match="ends with it"):

@@ -99,6 +99,26 @@ def test_refuses_it_in_helpers_comprehensions_and_every() -> None:
             check_portable([module(f"package a\n\n{body}\n\nf(x) if x\n")])
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "every w in input.l { not input.o[w] }", "every k, w in input.l { w > k; not input.o[k] == 1 }",
+        "every w in input.l { x := input.o; not x[w].b }", "every w in {1, 2} { count([1 | not input.o[w]]) == 1 }",
+        "every w in input.l { every v in [w] { not input.o[v] } }",
+    ],
+)  # fmt: skip
+def test_refuses_a_variable_in_brackets_within_every(body: str) -> None:
+    """There regorus takes what is undefined for false even under `not`."""
+    with pytest.raises(ConfigurationError, match="within `every`"):
+        check_portable([module(text(0, body))])
+
+
+def test_accepts_other_negations_within_every() -> None:
+    """Literal indexes and helpers are safe there, and so is anything after its body."""
+    for body in ("every w in input.l { not w[0]; not f(w) }", "every w in input.l { w }\n\tk := 1; not input.o[k]"):
+        check_portable([module(text(0, body))])
+
+
 def test_knows_the_rules_of_other_files_of_the_package() -> None:
     """A rule without a value is no variable, in whichever file it is."""
     texts = {"1.rego": "package a\n\nb if not f(limit)\n\nf(x) if x\n", "2.rego": "package a\n\nlimit := input.q\n"}

@@ -206,6 +206,8 @@ def test_accepts_plain_numbers() -> None:
         ('replace(x, "", "b") == x', "what is replaced is empty"),
         ('replace(x, y, "b") == x', "what is replaced is not written out"),
         ('replace(abs(x), "", "b") == x', "what is replaced is empty"),
+        ("x = input.y", "`=` is read in different ways"),
+        ("[y, 2] = x", "`=` is read in different ways"),
         ("x := input.y with input as {}", "`with` replaces what a policy sees"),
         ("count(x) with count as 3", "`with` replaces what a policy sees"),
         ('sprintf("\\q", []) == x', "the format is not text"),
