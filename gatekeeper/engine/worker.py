@@ -37,16 +37,16 @@ class Worker:
     def answer(self, request: dict[str, Any], payload: bytes) -> tuple[dict[str, Any], bytes]:
         """Answer one request; raises `RuntimeError` with the engine's message."""
         if request["op"] == "load":
-            self.load(request, json.loads(payload))
+            self.limit_seconds = int(request["timeout_seconds"]) + GRACE_SECONDS
+            limit_memory(request["memory_bytes"])
+            self.load(json.loads(payload))
             return {}, b""
         started = time.perf_counter()
         body = self.evaluate(request["package"], payload.decode("utf-8"))
         return {"seconds": time.perf_counter() - started}, body
 
-    def load(self, request: dict[str, Any], content: dict[str, Any]) -> None:
-        """Take limits, modules and data; a query of nothing makes the engine analyse all modules."""
-        self.limit_seconds = int(request["timeout_seconds"]) + GRACE_SECONDS
-        limit_memory(request["memory_bytes"])
+    def load(self, content: dict[str, Any]) -> None:
+        """Take modules and data; a query of nothing makes the engine analyse all modules."""
         self.engine.set_policy_length_config(max_col=MAX_COLUMNS, max_file_bytes=MAX_FILE_BYTES, max_lines=MAX_LINES)
         self.engine.add_extension("sprintf", 2, sprintf)
         for path, text in content["modules"]:

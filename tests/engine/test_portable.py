@@ -12,6 +12,7 @@ from gatekeeper.engine.builtins import DIFFERENT, FORBIDDEN, PORTABLE
 from gatekeeper.engine.portable import check_portable
 from gatekeeper.errors import ConfigurationError
 from gatekeeper.policy import load_policies
+from gatekeeper.settings import EngineSettings
 
 LIBRARY_OF_ONE = "package lib.one\n\nf(x) := x\n\nvalue := 1\n"
 
@@ -234,7 +235,7 @@ def test_accepts_formats_with_an_argument_for_each_verb(expression: str) -> None
 @pytest.mark.parametrize(
     "pattern",
     [
-        r"^[a-z]+$", r"^[0-9a-f]{64}$", r"^v?[0-9]+(\.[0-9]+){2}$", r"a|b", r"(?i)licen[cs]e", r"(?:a|b)*?", r"x.y",
+        r"^[a-z]+$", r"^[0-9a-f]{64}$", r"^.{1,64}$", r"^v?[0-9]+(\.[0-9]+){2}$", r"a|b", r"(?i)licen[cs]e", r"(?:a|b)*?", r"x.y",
         r"[^,;]+", r"[A-Za-z0-9_.-]+", r"\.onnx$", r"a{2,}", r"\(x\)", r"[\]\[]", r"é+", r"^$", "",
     ],
 )  # fmt: skip
@@ -247,7 +248,7 @@ def test_accepts_regular_expressions_that_both_engines_read_alike(pattern: str) 
     "pattern",
     [
         r"\d+", r"\w", r"\s", r"\bword\b", r"[\d]", r"[a&&b]", r"[a--b]", r"[~~]", r"[[:alpha:]]", r"[a[b]]", r"\pL",
-        r"\x41", r"\u0041", r"a**", r"a{100}", r"a{1}{2}", r"{", r"a{,3}", r"(?x)a b", r"(?P<n>a)", r"\Qa\E", r"\<",
+        r"\x41", r"\u0041", r"a**", r"a{65}", r"a{1,65}", r"a{1}{2}", r"{", r"a{,3}", r"(?x)a b", r"(?P<n>a)", r"\Qa\E", r"\<",
         r"(?=a)", r"\1", r"\z", r"[a", "\\",
     ],
 )  # fmt: skip
@@ -261,3 +262,28 @@ def test_keeps_functions_with_plain_arithmetic_in_text_and_comments() -> None:
     """What stands in text or in a comment is not code."""
     accepted('x == "a + b" # time.now_ns() * 2')
     accepted("x == `http.send(1) % 2`")
+
+
+class TestDocumentation:
+    """docs/engines.md says what the lint does."""
+
+    def text(self) -> str:
+        return (PROJECT / "docs" / "engines.md").read_text("utf-8")
+
+    def test_lists_the_builtins_that_may_be_called(self) -> None:
+        """No builtin is missing from the list, or listed and refused."""
+        listed = self.text().partition("Allowed builtins:")[2].partition("\n\n")[0]
+        assert set(re.findall(r"`([a-z0-9_.]+)`", listed)) == PORTABLE.keys()
+
+    def test_shows_one_policy_that_is_refused_and_one_that_is_not(self) -> None:
+        """The example of what to avoid is refused, the one of what to prefer is accepted."""
+        avoid, _, prefer = self.text().partition("```rego\n")[2].partition("```")[0].partition("# Prefer")
+        head = "package a\n\nfinding := 1\n\n"
+        with pytest.raises(ConfigurationError, match="a part of it is undefined"):
+            check_portable([module(head + avoid)])
+        assert check_portable([module(head + "# Prefer" + prefer)])
+
+    def test_names_every_setting_of_the_engine(self) -> None:
+        """The table of settings keeps up with the model."""
+        named = set(re.findall(r"^\| `([a-z_]+)` \|", self.text(), re.MULTILINE))
+        assert named == EngineSettings.model_fields.keys() - {"name"}

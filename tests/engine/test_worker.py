@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -41,6 +42,21 @@ def load(process: WorkerProcess, *texts: str, data: dict[str, Any] | None = None
 
 def evaluate(process: WorkerProcess, **content: Any) -> tuple[dict[str, Any], Any]:
     return ask(process, {"op": "evaluate", "package": GATE}, document(**content))
+
+
+def test_answers_frames_one_after_another() -> None:
+    """Each frame gets one answer, an error of the engine included, until the input ends."""
+    local, answers = worker_module.Worker(regorus.Engine()), io.BytesIO()
+    local.load({"modules": [["a.rego", gate("deny contains max(input.xs)")]], "data": {"a": 1}})
+    texts = [document(xs=[1, 2]), document(xs=3), document(xs=[])]
+    head = {"op": "evaluate", "package": GATE}
+    frames = b"".join(json.dumps(head | {"bytes": len(text)}).encode() + b"\n" + text for text in texts)
+    worker_module.serve(local, io.BytesIO(frames), answers)
+    lines = answers.getvalue().split(b"\n")
+    assert json.loads(lines[0])["bytes"] == 26
+    assert lines[1].startswith(b'{"deny":[')
+    assert b"requires array/set" in answers.getvalue()
+    assert answers.getvalue().endswith(b"]}")
 
 
 @pytest.mark.parametrize(
