@@ -1,7 +1,8 @@
 """
 Engines evaluate Rego; each is a module with one class that satisfies `Engine`.
 
-The same policies and the same input give the same result on each; where two differ, OPA is right.
+The same policies and the same input give the same result on each, byte for byte; where two differ, OPA is right,
+and the lint of `gatekeeper.engine.portable` refuses what they differ in. See docs/engines.md.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ class Answer:
     """
     What a gate's package said.
 
-    `result` is `{"deny": value, "warn": value}`; a rule that is undefined is absent from it. Nothing about
-    the shape of the values is promised. `seconds` is the time that the evaluation took.
+    `result` is `{"deny": value, "warn": value}`; a rule that is undefined is absent from it. A value that is a
+    list is sorted, and whole numbers have no point; nothing else about the shape of the values is promised.
+    `seconds` is the time that the evaluation took.
     """
 
     result: dict[str, Any]

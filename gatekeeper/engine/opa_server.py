@@ -51,18 +51,23 @@ class LocalServer:
         self.token = secrets.token_hex(32)
         self._folder = Path(tempfile.mkdtemp(prefix="gatekeeper-opa-"))
         (self._folder / AUTHORIZATION).write_text(_AUTHORIZATION_TEXT.format(token=self.token), "utf-8")
+        try:
+            with (self._folder / "log").open("wb") as log:
+                self._process = subprocess.Popen(
+                    [binary, "run", "--server", "--addr", f"127.0.0.1:{self.port}", "--authentication=token",
+                     "--authorization=basic", "--log-level=error", "--skip-version-check", AUTHORIZATION],
+                    cwd=self._folder,
+                    env={name: value for name, value in os.environ.items() if not name.startswith("OPA_")},
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )  # fmt: skip
+        except OSError as error:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            problem = f"{binary} cannot be run: {error.strerror}"
+            raise UnavailableError("engine opa", problem, hint="mend engine.binary") from error
         atexit.register(self.stop)
-        with (self._folder / "log").open("wb") as log:
-            self._process = subprocess.Popen(
-                [binary, "run", "--server", "--addr", f"127.0.0.1:{self.port}", "--authentication=token",
-                 "--authorization=basic", "--log-level=error", "--skip-version-check", AUTHORIZATION],
-                cwd=self._folder,
-                env={name: value for name, value in os.environ.items() if not name.startswith("OPA_")},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )  # fmt: skip
 
     @property
     def alive(self) -> bool:

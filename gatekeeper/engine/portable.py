@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
-from gatekeeper.engine.builtins import DIFFERENT, FORBIDDEN, PORTABLE
+from gatekeeper.engine.builtins import DIFFERENT, PORTABLE, is_forbidden
 from gatekeeper.engine.expressions import check_literals, check_tokens
 from gatekeeper.engine.heads import bind_heads
 from gatekeeper.engine.negation import check_negations
@@ -94,7 +94,7 @@ def _functions(outlines: list[Outline]) -> Functions:
         for name, arity in outline.heads.items():
             if arity is None:
                 continue
-            if name in PORTABLE or name in DIFFERENT or name.startswith(FORBIDDEN):
+            if name in PORTABLE or name in DIFFERENT or is_forbidden(name):
                 raise ConfigurationError(path, f"{name} is a builtin", hint="give the function another name")
             full = f"data.{outline.module.package}.{name}"
             if found.setdefault(full, (arity, path))[0] != arity:
@@ -132,7 +132,7 @@ def _check_call(outline: Outline, call: Call, functions: Functions) -> str | Non
 
 def _builtin(outline: Outline, index: int, name: str) -> int:
     """Look up a builtin's number of arguments."""
-    if name.startswith(FORBIDDEN):
+    if is_forbidden(name):
         raise outline.refuse(index, f"{name} is forbidden: a policy sees only its input, so that it can be replayed")
     if name in DIFFERENT:
         raise outline.refuse(index, f"{name} is not the same on both engines: {DIFFERENT[name]}")

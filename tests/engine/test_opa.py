@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 import urllib.error
@@ -229,6 +230,16 @@ def test_says_what_is_wrong_with_the_binary(binary: str, problem: str) -> None:
     """No binary, or one that is no OPA, is named."""
     with pytest.raises(UnavailableError, match=problem):
         OpaEngine(EngineSettings(name="opa", binary=binary, timeout_seconds=5)).load(PLAIN)
+
+
+def test_says_that_a_binary_cannot_be_run(tmp_path: Path) -> None:
+    """A file that is no program, or for another machine, leaves no folder behind."""
+    (tmp_path / "opa").write_bytes(b"\x7fELF but not really")
+    (tmp_path / "opa").chmod(0o755)
+    before = set(Path(tempfile.gettempdir()).glob("gatekeeper-opa-*"))
+    with pytest.raises(UnavailableError, match="cannot be run: Exec format error"):
+        OpaEngine(EngineSettings(name="opa", binary=str(tmp_path / "opa"))).load(PLAIN)
+    assert set(Path(tempfile.gettempdir()).glob("gatekeeper-opa-*")) <= before
 
 
 def test_looks_for_opa_on_the_path(opa: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
