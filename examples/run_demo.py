@@ -49,19 +49,20 @@ def run(demo: Demo, target: Path) -> int:
     print(f"\n=== {demo.example}\n{demo.story}\nRepository: {repository} (main is {commit[:12]})\n", flush=True)
     as_of = (EXAMPLES / demo.example / "as_of.txt").read_text("utf-8").strip()
     command = [
-        *(sys.executable, "-m", "gatekeeper", "check", str(repository / "promotion.yaml")),
+        *(sys.executable, "-m", "gatekeeper", "check", "promotion.yaml"),
         *("--settings", str(EXAMPLES / "gatekeeper.yaml")),
         # The evidence ages; the demo judges by the time at which it was fresh, and the report says so.
         *("--as-of", as_of, "--allow-past"),
         *("--log", str(target / "decisions.jsonl")),
         *(part for form, name in REPORTS.items() for part in ("--output", f"{form}={results / name}")),
     ]
-    return subprocess.run(command, check=False).returncode
+    # In the candidate's repository, outside which the settings lie: they are the platform's own.
+    return subprocess.run(command, check=False, cwd=repository).returncode
 
 
 def main(arguments: list[str]) -> int:
     """Run every demo; 0 when each ended as documented."""
-    target = Path(arguments[0]) if arguments else EXAMPLES.parent / "build" / "demo"
+    target = (Path(arguments[0]) if arguments else EXAMPLES.parent / "build" / "demo").resolve()
     target.mkdir(parents=True, exist_ok=True)
     surprises = 0
     for demo in DEMOS:

@@ -10,7 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from gatekeeper.collectors import COLLECTORS, Collector, Context, load_collector
+from gatekeeper.collectors import Collector, Context
+from gatekeeper.collectors.registry import BUILT_IN, Collectors
 from gatekeeper.document import Document, sha256_hex
 from gatekeeper.errors import ConfigurationError, EvidenceError, InternalError
 from gatekeeper.evidence import Evidence, EvidenceBundle, Gap, Source, seal
@@ -55,7 +56,9 @@ class _Job:
             self.gap = Gap.of(error)
 
 
-def collect(path: Path, settings: EvidenceSettings, now: datetime) -> EvidenceBundle:
+def collect(
+    path: Path, settings: EvidenceSettings, now: datetime, *, collectors: Collectors = BUILT_IN
+) -> EvidenceBundle:
     """
     Gather all evidence that a manifest names.
 
@@ -65,7 +68,7 @@ def collect(path: Path, settings: EvidenceSettings, now: datetime) -> EvidenceBu
     """
     started = time.monotonic()
     manifest, located = load_manifest(path)
-    requests = _read_requests(manifest, located)
+    requests = _read_requests(manifest, located, collectors)
     base = path.resolve().parent
     root = find_root(base)
 
@@ -115,18 +118,20 @@ def _work(collector: Collector, request: Document, facts: _Facts) -> Callable[[W
     return work
 
 
-def _read_requests(manifest: PromotionManifest, located: LocatedDocument) -> dict[str, tuple[Collector, Document]]:
+def _read_requests(
+    manifest: PromotionManifest, located: LocatedDocument, collectors: Collectors
+) -> dict[str, tuple[Collector, Document]]:
     """Validate each gate's part of the manifest; an unknown gate or key is an error with its place."""
     requests = {}
     for gate in manifest.evidence:
-        if gate not in COLLECTORS:
+        collector = collectors.find(gate)
+        if collector is None:
             raise ConfigurationError(
                 located.name,
                 f"unknown gate {gate!r}",
-                hint=nearest(gate, list(COLLECTORS)),
+                hint=nearest(gate, collectors.names()),
                 location=located.location(("evidence", gate), key=True),
             )
-        collector = load_collector(gate)
         requests[gate] = (collector, validate(located, collector.Request, at=("evidence", gate)))
     return requests
 

@@ -213,6 +213,19 @@ class EngineReference(Document):
     """Its version."""
 
 
+class Preview(Document):
+    """What the policies of the change itself would say; shown beside the decision, and never a part of it."""
+
+    outcome: Outcome
+    """allow, deny or inconclusive."""
+    reason: str
+    """One sentence that says why."""
+    policy: PolicyReference
+    """The policies of the work tree."""
+    verdicts: dict[str, VerdictName]
+    """Verdict by gate."""
+
+
 class Decision(Document):
     """The answer to one promotion, with everything that a report shows."""
 
@@ -240,6 +253,10 @@ class Decision(Document):
     """Every known gate."""
     problems: tuple[Problem, ...] = ()
     """What kept gatekeeper from deciding."""
+    ledger: tuple[LedgerEntry, ...] = ()
+    """Everything that made this decision easier to get, or less sure."""
+    waivers: tuple[WaiverStatus, ...] = ()
+    """What became of every waiver."""
     notices: tuple[str, ...] = ()
     """Every relaxing flag or override in force."""
     policy: PolicyReference
@@ -250,6 +267,8 @@ class Decision(Document):
     """Digest of the evidence bundle."""
     commit: str | None = None
     """Head commit of the repository, where there is one."""
+    preview: Preview | None = None
+    """What the change's own policies would say, when that was asked for."""
     total_seconds: Seconds = 0.0
     """From the start of collection to the decision, from a monotonic clock."""
 
@@ -299,9 +318,12 @@ def settle(gates: tuple[GateVerdict, ...], problems: tuple[Problem, ...]) -> tup
         )
     if not required:
         return "inconclusive", EXIT_INCONCLUSIVE, "no gate was required, and no gate is not a pass"
+    waived = sum(each.verdict == "waived" for each in required)
     warned = sum(each.verdict == "warn" for each in required)
     reason = f"all {len(required)} required gates pass" if len(required) > 1 else "the required gate passes"
-    return "allow", EXIT_ALLOW, reason + (f", {warned} with warnings" if warned else "")
+    notes = [f", {waived} only by waiver"] if waived else []
+    notes += [f", {warned} with warnings"] if warned else []
+    return "allow", EXIT_ALLOW, reason + "".join(notes)
 
 
 def _count(number: int, noun: str) -> str:

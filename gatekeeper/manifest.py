@@ -107,10 +107,15 @@ def load_located(path: Path) -> LocatedDocument:
             data = file.read(MAX_MANIFEST_BYTES + 1)
     except OSError as error:
         raise ConfigurationError(str(path), f"cannot be read: {error.strerror}", hint="mend the path") from error
+    return locate(data, str(path))
+
+
+def locate(data: bytes, name: str) -> LocatedDocument:
+    """Parse a configuration file's bytes; every fault of it is a `ConfigurationError`."""
     if len(data) > MAX_MANIFEST_BYTES:
-        raise ConfigurationError(str(path), f"larger than {MAX_MANIFEST_BYTES} bytes")
+        raise ConfigurationError(name, f"larger than {MAX_MANIFEST_BYTES} bytes")
     try:
-        return parse_located(data, str(path))
+        return parse_located(data, name)
     except EvidenceError as error:
         raise ConfigurationError(error.subject, error.problem, hint=error.hint, location=error.location) from error
 

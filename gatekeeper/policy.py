@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 from gatekeeper.document import sha256_hex
@@ -114,20 +115,39 @@ def load_policies(folder: Path) -> PolicySet:
     Raises `ConfigurationError` when there is none, when one cannot be read, or when data lies on the path of
     a package, where it would override the rules.
     """
-    files = dict(_read_files(folder))
+    return build_policies(folder.name, dict(_read_files(folder)))
+
+
+def build_policies(name: str, files: Mapping[str, bytes]) -> PolicySet:
+    """
+    Build policies from files by their path, wherever they came from; tests and other files are left out.
+
+    Raises `ConfigurationError` as `load_policies` does. The digest is over exactly the files that are evaluated.
+    """
+    for path in files:
+        _refuse_overlooked(PurePosixPath(path))
+        if _is_policy(path) and any(step.startswith(".") for step in path.split("/")):
+            raise ConfigurationError(path, "is hidden; OPA would put its data elsewhere", hint="rename it")
+    files = {path: files[path] for path in sorted(files) if _is_policy(path)}
     modules = tuple(_module(path, text) for path, text in files.items() if path.endswith(".rego"))
     if not modules:
-        raise ConfigurationError(str(folder), "no policies found", hint="point `policies` at a folder of .rego files")
+        raise ConfigurationError(name, "no policies found", hint="point `policies` at a folder of .rego files")
     data: dict[str, Any] = {}
     for path in sorted(files, key=lambda path: (path.count("/"), path)):  # outer folders first
         if not path.endswith(".rego"):
             _mount(data, path, files[path])
     for module in modules:
         _refuse_overlap(data, module)
-    return PolicySet(folder.name, digest_files(files), modules, data)
+    return PolicySet(name, digest_files(files), modules, data)
 
 
-def digest_files(files: dict[str, bytes]) -> str:
+def _is_policy(path: str) -> bool:
+    if path.endswith("_test.rego"):
+        return False
+    return path.endswith(".rego") or path.rpartition("/")[2] in ("data.yaml", "data.json")
+
+
+def digest_files(files: Mapping[str, bytes]) -> str:
     """Digest files by name and content, in the order of their names (UTF-8 bytes)."""
     lines = [f"{sha256_hex(files[path])}  {path}\n" for path in sorted(files, key=str.encode)]
     return sha256_hex("".join(lines).encode())
@@ -140,18 +160,18 @@ def _read_files(folder: Path) -> list[tuple[str, bytes]]:
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         _refuse_overlooked(path)
-        if name.endswith("_test.rego") or not (path.suffix == ".rego" or path.name in ("data.yaml", "data.json")):
+        if path.is_symlink() and path.is_dir():
+            raise ConfigurationError(str(path), "is a symbolic link to a folder, which is not followed")
+        if not _is_policy(name):
             continue
         found.append((name, _read_file(path, folder.resolve())))
     return found
 
 
-def _refuse_overlooked(path: Path) -> None:
+def _refuse_overlooked(path: PurePath) -> None:
     """Refuse what its author takes for a part of the policies and the loader would pass over."""
     if not path.name.isprintable():
         raise ConfigurationError(repr(path.name), "is no name for a policy or data file", hint="rename it")
-    if path.is_symlink() and path.is_dir():
-        raise ConfigurationError(str(path), "is a symbolic link to a folder, which is not followed")
     if path.name == "data.yml" or (path.suffix != ".rego" and path.suffix.lower() == ".rego"):
         raise ConfigurationError(str(path), "is not read", hint="name it data.yaml or <name>.rego")
 

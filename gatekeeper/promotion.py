@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from gatekeeper.collectors import COLLECTORS, load_collector
+from gatekeeper.collectors import COLLECTORS, Collector
+from gatekeeper.collectors.registry import BUILT_IN, Collectors
 from gatekeeper.decision import (
     Decision,
     EngineReference,
     Finding,
     GateTiming,
     GateVerdict,
+    LedgerEntry,
     PolicyReference,
     Problem,
     RuleOutcome,
@@ -31,15 +33,27 @@ from gatekeeper.decision import (
     settle_gate,
 )
 from gatekeeper.document import dump_json
+from gatekeeper.enforcement import (
+    RuleLevel,
+    check_enforcement,
+    enforce,
+    ledger_of,
+    levels_of,
+    outcomes_of,
+    silent_gates,
+)
 from gatekeeper.errors import ConfigurationError, EvidenceError, GatekeeperError, InternalError
-from gatekeeper.evidence import Evidence, EvidenceBody, EvidenceBundle, Gap
+from gatekeeper.evidence import Evidence, EvidenceBody, EvidenceBundle, Gap, GateThresholds
 from gatekeeper.findings import read_findings
+from gatekeeper.organisation import is_own
 from gatekeeper.requirements import Requirements, require
+from gatekeeper.waiving import Waived, WaiverContext, waive_gates
 
 if TYPE_CHECKING:
     from gatekeeper.engine import Engine
     from gatekeeper.policy import PolicySet
     from gatekeeper.settings import Settings
+    from gatekeeper.waivers import Waiver
 
 MAX_CLOCK_SKEW = timedelta(minutes=5)
 """How far ahead of the run's clock a measurement may lie."""
@@ -54,6 +68,10 @@ class Run:
     engine: Engine
     now: datetime
     notices: tuple[str, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
+    requesters: tuple[str, ...] = ()
+    ledger: tuple[LedgerEntry, ...] = ()
+    collectors: Collectors = BUILT_IN
     monotonic: Callable[[], float] = field(default=time.monotonic)
 
 
@@ -63,6 +81,7 @@ class _Case:
 
     bundle: EvidenceBundle
     required: Requirements
+    levels: dict[str, RuleLevel]
     run: Run
 
 
@@ -76,9 +95,9 @@ def decide(bundle: EvidenceBundle, subject: str, run: Run) -> Decision:
     try:
         _check_candidate(bundle, run.now)
         required = require(bundle.promotion, run.policies, run.settings)
-        _check_thresholds(required)
-        case = _Case(bundle, required, run)
-        gates = tuple(_judge(gate, case) for gate in required.known_gates)
+        _check_thresholds(required, run)
+        case = _Case(bundle, required, _levels(required, run), run)
+        gates, waived = _waive(tuple(_judge(gate, case) for gate in required.known_gates), case)
     except GatekeeperError as error:
         return undecided(error, subject, run, bundle=bundle)
     outcome, exit_code, reason = settle(gates, ())
@@ -93,6 +112,8 @@ def decide(bundle: EvidenceBundle, subject: str, run: Run) -> Decision:
         risk_tier=required.risk_tier,
         thresholds={gate: required.thresholds.get(gate, {}) for gate in required.gates},
         gates=gates,
+        ledger=(*run.ledger, *_relaxed_levels(case), *waived.ledger),
+        waivers=waived.statuses,
         notices=(*run.notices, *required.notices, *_base_notices(bundle, run)),
         policy=PolicyReference(name=run.policies.name, digest=run.policies.digest),
         engine=run.engine.reference(),
@@ -100,6 +121,26 @@ def decide(bundle: EvidenceBundle, subject: str, run: Run) -> Decision:
         commit=bundle.commit,
         total_seconds=bundle.collect_seconds + run.monotonic() - started,
     )
+
+
+def _levels(required: Requirements, run: Run) -> dict[str, RuleLevel]:
+    rules, enforcement = tuple(run.policies.rules.values()), run.settings.enforcement
+    check_enforcement(enforcement, rules, required.environments)
+    return levels_of(rules, enforcement, environment=required.environment, now=run.now)
+
+
+def _relaxed_levels(case: _Case) -> tuple[LedgerEntry, ...]:
+    """List the rules of required gates that count for less than they ask; those of other gates decided nothing."""
+    rules = [rule for gate in case.required.gates for rule in case.run.policies.rules_of(gate)]
+    return ledger_of(case.levels, rules)
+
+
+def _waive(gates: tuple[GateVerdict, ...], case: _Case) -> tuple[tuple[GateVerdict, ...], Waived]:
+    run = case.run
+    context = WaiverContext(
+        case.bundle.promotion, run.policies.rules, run.settings.waivers, run.now, requesters=run.requesters
+    )
+    return waive_gates(gates, run.waivers, context)
 
 
 def undecided(
@@ -120,6 +161,7 @@ def undecided(
         risk_tier="unknown",
         gates=(),
         problems=(problem,),
+        ledger=known.ledger if known else (),
         notices=known.notices if known else (),
         policy=PolicyReference(
             name=known.policies.name if known else "", digest=known.policies.digest if known else ""
@@ -156,13 +198,14 @@ def _check_candidate(bundle: EvidenceBundle, now: datetime) -> None:
         )
 
 
-def _check_thresholds(required: Requirements) -> None:
+def _check_thresholds(required: Requirements, run: Run) -> None:
     """Refuse thresholds that are missing, misspelt or of the wrong type: they would leave a rule without its limit."""
     for gate in required.gates:
-        if gate not in COLLECTORS:
+        collector = _collector(gate, run)
+        if collector is None:
             continue
         try:
-            _valid_thresholds(gate, dump_json(required.thresholds.get(gate, {}), strict=False))
+            _valid_thresholds(collector.Thresholds, dump_json(required.thresholds.get(gate, {}), strict=False))
         except ValidationError as error:
             fault = error.errors(include_url=False)[0]
             where = ".".join(str(step) for step in fault["loc"])
@@ -174,9 +217,24 @@ def _check_thresholds(required: Requirements) -> None:
 
 
 @functools.lru_cache(maxsize=256)
-def _valid_thresholds(gate: str, thresholds: bytes) -> None:
+def _valid_thresholds(model: type[GateThresholds], thresholds: bytes) -> None:
     """Validate once what every promotion of a run is judged by."""
-    load_collector(gate).Thresholds.model_validate_json(thresholds)
+    model.model_validate_json(thresholds)
+
+
+def _collector(gate: str, run: Run) -> Collector | None:
+    """Find a required gate's collector; an organisation's own gate without one can never pass, which is an error."""
+    if not is_own(run.policies, gate):
+        return run.collectors.find(gate) if gate in COLLECTORS else None
+    if gate in COLLECTORS:
+        raise ConfigurationError(f"gate {gate!r}", "has the name of a gate of the library", hint="rename the gate")
+    collector = run.collectors.find(gate)
+    if collector is None:
+        raise ConfigurationError(
+            f"gate {gate!r}", "is required, and nothing says what its evidence looks like",
+            hint=f"add custom_gates.{gate} with a schema to the settings, or install the package of its collector",
+        )  # fmt: skip
+    return collector
 
 
 def _judge(gate: str, case: _Case) -> GateVerdict:
@@ -208,7 +266,7 @@ def _judge(gate: str, case: _Case) -> GateVerdict:
 def _judge_evidence(gate: str, evidence: Evidence, case: _Case) -> GateVerdict:
     try:
         body = _usable_body(gate, evidence, case)
-        findings, rules = _evaluate(gate, body, case)
+        findings, rules = _enforced(gate, _evaluate(gate, body, case), case)
     except EvidenceError as error:
         gap = Gap.of(error)
         return GateVerdict(gate=gate, verdict="inconclusive", reason=_sentence(gap), gap=gap)
@@ -220,16 +278,32 @@ def _judge_evidence(gate: str, evidence: Evidence, case: _Case) -> GateVerdict:
     return GateVerdict(gate=gate, verdict=verdict, reason=reason, findings=findings, rules=rules)
 
 
+def _enforced(
+    gate: str, findings: tuple[Finding, ...], case: _Case
+) -> tuple[tuple[Finding, ...], tuple[RuleOutcome, ...]]:
+    """Give findings the effect that the settings ask for; a gate that is left without a voice is an error."""
+    rules = case.run.policies.rules_of(gate)
+    if silent_gates(case.levels, rules, (gate,)):
+        raise ConfigurationError(
+            f"gate {gate!r}",
+            "is required and every rule of it is off, and a gate without a rule is no pass",
+            hint="leave a rule in force, or take the gate out of required_gates",
+        )
+    enforced = enforce(findings, case.levels)
+    return enforced, outcomes_of(rules, enforced, case.levels)
+
+
 def _usable_body(gate: str, evidence: Evidence, case: _Case) -> EvidenceBody:
     """Return the body as its gate's model holds it, when it has that shape and is fresh; otherwise raise its gap."""
     if evidence.body is None:
         raise _reopened(evidence.gap or Gap(kind="missing", subject=gate, message="no evidence"))
     subject = f"evidence of {gate}"
-    if gate not in COLLECTORS:
+    collector = _collector(gate, case.run)
+    if collector is None:
         raise EvidenceError("unverifiable", subject, "no collector knows its shape", hint="update gatekeeper")
     try:
         content = dump_json(evidence.body, strict=False)
-        body = load_collector(gate).Body.model_validate_json(content, by_alias=True, by_name=False)
+        body = collector.Body.model_validate_json(content, by_alias=True, by_name=False)
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         where = ".".join(str(step) for step in fault["loc"]) or "the body"
@@ -251,7 +325,7 @@ def _check_age(subject: str, verb: str, moment: datetime | None, *, limit_second
         raise EvidenceError("unverifiable", subject, f"{verb} {moment.isoformat()}, which is in the future")
 
 
-def _evaluate(gate: str, body: EvidenceBody, case: _Case) -> tuple[tuple[Finding, ...], tuple[RuleOutcome, ...]]:
+def _evaluate(gate: str, body: EvidenceBody, case: _Case) -> tuple[Finding, ...]:
     document = policy_input(
         promotion=case.bundle.promotion,
         gate=gate,
@@ -263,7 +337,8 @@ def _evaluate(gate: str, body: EvidenceBody, case: _Case) -> tuple[tuple[Finding
     answer = case.run.engine.evaluate(policies.packages[gate], dump_json(document))
     if set(answer.result) - {"deny", "warn"}:
         raise InternalError("engine", "answered with more than deny and warn")
-    return read_findings(gate, answer.result, policies.rules_of(gate))
+    findings, _ = read_findings(gate, answer.result, policies.rules_of(gate))
+    return findings
 
 
 def _reopened(gap: Gap) -> EvidenceError:

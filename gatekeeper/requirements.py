@@ -2,43 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-import json
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field, ValidationError
-
-from gatekeeper.document import Document
+from gatekeeper.defaults import Defaults as Defaults
+from gatekeeper.defaults import OwnDefaults, read_own_defaults
+from gatekeeper.defaults import read_defaults as read_defaults
 from gatekeeper.errors import ConfigurationError
-from gatekeeper.evidence import MAX_AGE_SECONDS
-from gatekeeper.manifest import Candidate, Name, PromotionManifest, nearest
+from gatekeeper.manifest import Candidate, PromotionManifest, nearest
+from gatekeeper.organisation import is_own
 from gatekeeper.policy import PolicySet
 from gatekeeper.settings import RiskTier, Settings
-
-
-class Override(Document):
-    """Thresholds that differ in one environment, for one risk tier, or both."""
-
-    environment: Name | None = None
-    """Environment entered; every one when absent."""
-    risk_tier: RiskTier | None = None
-    """Risk tier; every one when absent."""
-    thresholds: dict[Name, dict[str, Any]]
-    """Thresholds by gate that replace the general ones."""
-
-
-class Defaults(Document):
-    """Shape of `policies/gatekeeper/defaults/data.yaml`."""
-
-    max_bundle_age_seconds: Annotated[int, Field(gt=0, le=MAX_AGE_SECONDS)]
-    """Age at which a whole evidence bundle is stale."""
-    required_gates: dict[Name, dict[Name, tuple[Name, ...]]]
-    """Gates by environment entered and candidate kind."""
-    thresholds: dict[Name, dict[str, Any]]
-    """Thresholds by gate."""
-    overrides: tuple[Override, ...] = ()
-    """Exceptions by environment and risk tier; later ones win."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +25,8 @@ class Requirements:
     """Every gate of the policies: the required ones first, in their order."""
     environment: str
     """The environment entered."""
+    environments: tuple[str, ...]
+    """Every environment for which gates are required."""
     risk_tier: RiskTier
     """The candidate's risk tier."""
     thresholds: dict[str, dict[str, Any]]
@@ -81,7 +57,16 @@ def require(promotion: PromotionManifest, policies: PolicySet, settings: Setting
     that the policies do not have, or when a threshold is missing, misspelt or of the wrong type.
     """
     defaults = read_defaults(policies)
+    known = settings.candidates.get(promotion.candidate.name)
+    if known is not None and known.kind != promotion.candidate.kind:
+        raise ConfigurationError(
+            f"candidate {promotion.candidate.name!r}",
+            f"the manifest calls it a {promotion.candidate.kind}, the settings a {known.kind}",
+            hint="the kind decides which gates are required; mend the manifest",
+        )
+    _check_custom_gates(policies, settings)
     gates = required_gates(defaults, settings, promotion)
+    gates = tuple(dict.fromkeys((*gates, *_added_gates(read_own_defaults(policies), defaults, settings, promotion))))
     unknown = [gate for gate in gates if gate not in policies.packages]
     if unknown:
         raise ConfigurationError(
@@ -97,26 +82,12 @@ def require(promotion: PromotionManifest, policies: PolicySet, settings: Setting
         gates=gates,
         known_gates=(*gates, *(gate for gate in sorted(policies.packages) if gate not in gates)),
         environment=promotion.target,
+        environments=tuple({**defaults.required_gates, **(settings.required_gates or {})}),
         risk_tier=tier,
         thresholds=thresholds,
         max_bundle_age_seconds=defaults.max_bundle_age_seconds,
         notices=tuple(notices),
     )
-
-
-def read_defaults(policies: PolicySet) -> Defaults:
-    """Validate the policy data; raises `ConfigurationError`."""
-    return _parse_defaults(json.dumps(policies.defaults), policies.name)
-
-
-@functools.lru_cache(maxsize=8)
-def _parse_defaults(text: str, name: str) -> Defaults:
-    try:
-        return Defaults.model_validate_json(text)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        where = ".".join(str(step) for step in fault["loc"])
-        raise ConfigurationError(f"{name}/gatekeeper/defaults/data.yaml", f"{where}: {fault['msg']}") from error
 
 
 def required_gates(defaults: Defaults, settings: Settings, promotion: PromotionManifest) -> tuple[str, ...]:
@@ -142,8 +113,36 @@ def required_gates(defaults: Defaults, settings: Settings, promotion: PromotionM
     return tuple(dict.fromkeys(gates))
 
 
+def _added_gates(
+    own: OwnDefaults, defaults: Defaults, settings: Settings, promotion: PromotionManifest
+) -> tuple[str, ...]:
+    """Name the gates that an organisation's data adds; it can only add to environments that the table has."""
+    table = settings.required_gates if settings.required_gates is not None else defaults.required_gates
+    for environment in own.required_gates:
+        if environment not in table:
+            raise ConfigurationError(
+                f"data.custom.gatekeeper.defaults.required_gates: environment {environment!r}",
+                "is not in the table of required gates",
+                hint=nearest(environment, list(table)),
+            )
+    return own.required_gates.get(promotion.target, {}).get(promotion.candidate.kind, ())
+
+
+def _check_custom_gates(policies: PolicySet, settings: Settings) -> None:
+    for gate in settings.custom_gates:
+        if not is_own(policies, gate):
+            own = [each for each in policies.packages if is_own(policies, each)]
+            raise ConfigurationError(
+                f"custom_gates.{gate}", f"no policy is the package custom.gatekeeper.gates.{gate}",
+                hint=nearest(gate, own) if own else "name the folder of its policy under custom_policies",
+            )  # fmt: skip
+
+
 def risk_tier(settings: Settings, candidate: Candidate) -> RiskTier:
     """Look up the candidate's risk tier; one that nobody named has the default."""
+    known = settings.candidates.get(candidate.name)
+    if known is not None and known.risk_tier is not None:
+        return known.risk_tier
     return settings.risk_tiers.candidates.get(candidate.name, settings.risk_tiers.default)
 
 
@@ -165,6 +164,11 @@ def resolve_thresholds(
                 hint=nearest(each.environment, list(environments)),
             )
     resolved = {gate: dict(values) for gate, values in defaults.thresholds.items()}
+    for gate, custom in settings.custom_gates.items():
+        if "max_age_seconds" in resolved.get(gate, {}):
+            problem = "is set by custom_gates and by the thresholds of the policies"
+            raise ConfigurationError(f"max_age_seconds of gate {gate!r}", problem, hint="leave the second one out")
+        resolved[gate] = {"max_age_seconds": custom.max_age_seconds, **resolved.get(gate, {})}
     layers = [
         each.thresholds
         for each in defaults.overrides
@@ -176,5 +180,11 @@ def resolve_thresholds(
                 raise ConfigurationError(
                     f"thresholds of gate {gate!r}", "no such gate", hint=nearest(gate, list(resolved))
                 )
+            misspelt = sorted(values.keys() - resolved[gate].keys()) if gate in settings.custom_gates else []
+            if misspelt:  # the thresholds of a gate without a collector are those that its own data names
+                raise ConfigurationError(
+                    f"thresholds of gate {gate!r}", f"unknown key {misspelt[0]!r}",
+                    hint=nearest(misspelt[0], list(resolved[gate])),
+                )  # fmt: skip
             resolved[gate] |= values
     return resolved

@@ -9,8 +9,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from gatekeeper.document import Document
+from gatekeeper.enforcement import Enforcement
 from gatekeeper.errors import ConfigurationError
-from gatekeeper.manifest import Name, load_located, validate
+from gatekeeper.evidence import MAX_AGE_SECONDS
+from gatekeeper.manifest import Kind, Name, Sha256, load_located, locate, validate
+from gatekeeper.trust.keys import VerificationKey
+from gatekeeper.waivers import WaiverSettings
 
 DEFAULT_SETTINGS = "gatekeeper.yaml"
 FORMATS = ("text", "json", "markdown", "junit", "github", "openmetrics")
@@ -81,6 +85,62 @@ class RiskSettings(Document):
     """Tier by candidate name."""
 
 
+class GitReference(Document):
+    """A folder at a git ref."""
+
+    ref: Annotated[str, Field(min_length=1)]
+    """Ref, tag or commit; read from the object database, never from the work tree."""
+    path: Annotated[str, Field(min_length=1)]
+    """Folder of policies, relative to the repository."""
+
+
+class GitPolicies(Document):
+    """Policies at a git ref."""
+
+    git: GitReference
+    """Ref and folder."""
+
+
+class BundlePolicies(Document):
+    """Policies in an OPA bundle."""
+
+    bundle: Annotated[str, Field(min_length=1)]
+    """Path of the `.tar.gz`, relative to this file."""
+    keys: Annotated[dict[str, VerificationKey], Field(min_length=1)]
+    """Public keys by id, one of which signed it; several allow rotation."""
+    scope: str = ""
+    """Scope that the signature must name; empty: none."""
+
+
+def _kind_of_policies(value: Any) -> str:
+    if isinstance(value, str):
+        return "folder"
+    is_bundle = isinstance(value, BundlePolicies) or (isinstance(value, dict) and "bundle" in value)
+    return "bundle" if is_bundle else "git"
+
+
+class KnownCandidate(Document):
+    """What the trusted side knows of one candidate."""
+
+    kind: Kind
+    """Its kind; a manifest that says otherwise would choose other gates."""
+    risk_tier: RiskTier | None = None
+    """Its tier, over `risk_tiers`."""
+
+
+class CustomGate(Document):
+    """A gate of the organisation whose evidence is a document held to a JSON Schema."""
+
+    schema_path: Annotated[str, Field(alias="schema", min_length=1)]
+    """JSON Schema of the evidence, relative to this file."""
+    thresholds_schema: Annotated[str, Field(min_length=1)] | None = None
+    """JSON Schema of the gate's thresholds without `max_age_seconds`, relative to this file."""
+    max_age_seconds: Annotated[int, Field(gt=0, le=MAX_AGE_SECONDS)]
+    """Age at which a measurement is stale."""
+    observed_at: Annotated[str, Field(pattern=r"^(/([^~/]|~[01])+)+$")]
+    """JSON pointer to the time of the measurement in the document, RFC 3339."""
+
+
 class Settings(Document):
     """The trusted side's choices; an absent file means the defaults, an absent key its default."""
 
@@ -88,8 +148,20 @@ class Settings(Document):
     """Version of this format."""
     kind: Literal["Settings"] = "Settings"
     """Always `Settings`."""
-    policies: str | None = None
-    """Folder of policies, relative to this file; without it the library that ships with gatekeeper."""
+    policies: (
+        Annotated[
+            Annotated[str, Tag("folder")]
+            | Annotated[GitPolicies, Tag("git")]
+            | Annotated[BundlePolicies, Tag("bundle")],
+            Discriminator(_kind_of_policies),
+        ]
+        | None
+    ) = None
+    """Folder relative to this file, `{git: …}` or `{bundle: …}`; without it the library that ships with gatekeeper."""
+    policies_digest: Sha256 | None = None
+    """The digest that the policies must have (see `gatekeeper policy list`); others are refused."""
+    candidates: dict[Name, KnownCandidate] = {}
+    """What the trusted side knows of candidates; the manifest may not say otherwise."""
     engine: Annotated[
         Annotated[Literal["embedded", "opa"], Tag("name")] | Annotated[EngineSettings, Tag("settings")],
         Discriminator(lambda value: "name" if isinstance(value, str) else "settings"),
@@ -101,6 +173,14 @@ class Settings(Document):
     """Risk tier by candidate."""
     thresholds: dict[Name, dict[str, Any]] = {}
     """Thresholds by gate, over the library's own; shown in the report as overrides."""
+    enforcement: Enforcement = Field(default_factory=Enforcement)
+    """How strictly each rule counts, by environment."""
+    waivers: WaiverSettings = Field(default_factory=WaiverSettings)
+    """Where waivers are, and what bounds them."""
+    custom_policies: Annotated[str, Field(min_length=1)] | None = None
+    """Folder of an organisation's own policies, relative to this file; everything in it lies below `custom`."""
+    custom_gates: dict[Name, CustomGate] = {}
+    """Gates of the organisation whose evidence is a plain document; others have a collector in a package."""
     evidence: EvidenceSettings = Field(default_factory=EvidenceSettings)
     """Limits on what collectors read."""
     log: LogSettings = Field(default_factory=LogSettings)
@@ -112,6 +192,11 @@ class Settings(Document):
     def engine_settings(self) -> EngineSettings:
         """The engine's settings, whichever way they were written."""
         return EngineSettings(name=self.engine) if isinstance(self.engine, str) else self.engine
+
+
+def parse_settings(data: bytes, name: str) -> Settings:
+    """Parse settings that were read elsewhere; paths in them stay as they are written."""
+    return validate(locate(data, name), Settings)
 
 
 def load_settings(path: Path | None) -> Settings:
@@ -129,7 +214,7 @@ def load_settings(path: Path | None) -> Settings:
     elif not path.is_file():
         raise ConfigurationError(str(path), "no such settings file", hint="mend the path after --settings")
     settings = validate(load_located(path), Settings)
-    if settings.policies is None:
+    if not isinstance(settings.policies, str):
         return settings
     return settings.model_copy(update={"policies": str(path.parent / settings.policies)})
 

@@ -27,6 +27,8 @@ jobs:
         with:
           manifests: ${{ env.MANIFEST }}
           settings: gatekeeper.yaml
+          policy-ref: main
+          expect-to: production
           as-of: "AS_OF"
           log: RESULTS/decisions.jsonl
           python: PYTHON
@@ -106,7 +108,11 @@ def test_act_runs_the_action(tmp_path: Path, example: str, *, spoil: bool, expec
     """act, without a container, installs and runs the action: the outputs and the step's outcome are those of the decision."""
     root = tmp_path / "repo"
     run(sys.executable, "examples/demo_repository.py", example, str(root))
+    git(root, "checkout", "-q", "main")
     shutil.copy(PROJECT / "examples" / "gatekeeper.yaml", root)
+    git(root, "add", "gatekeeper.yaml")
+    git(root, "commit", "-q", "-m", "Trusted settings")
+    git(root, "checkout", "-q", "promote")
     copy_action(root / "action")
     if spoil:
         (root / "lineage" / "events.ndjson").unlink()

@@ -341,3 +341,10 @@ def test_the_library_loads() -> None:
     assert policies.packages
     assert all(policies.rules_of(gate) for gate in policies.packages)
     assert policies.defaults["required_gates"]
+
+
+@pytest.mark.parametrize("path", [".hidden/data.yaml", "gatekeeper/.x/y.rego", ".data/data.json"])
+def test_a_hidden_policy_or_data_file_is_refused(write: Write, path: str) -> None:
+    """OPA mounts data of a hidden folder elsewhere than we would; neither guess is taken."""
+    with pytest.raises(ConfigurationError, match="is hidden"):
+        load_policies(write({path: "{}" if path.endswith(("yaml", "json")) else "package x\n"}))

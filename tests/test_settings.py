@@ -124,8 +124,8 @@ def test_a_folder_is_not_an_absent_file() -> None:
             gatekeeper.yaml:1:1: error: unknown key 'gates'
                 gates: [slo]
                 ^
-            hint: known here: apiVersion, engine, evidence, kind, log, outputs, policies, required_gates, risk_tiers, \
-thresholds""",
+            hint: known here: apiVersion, candidates, custom_gates, custom_policies, enforcement, engine, evidence, \
+kind, log, outputs, policies, policies_digest, required_gates, risk_tiers, thresholds, waivers""",
             id="gates-are-required-gates",
         ),
         pytest.param(

@@ -24,11 +24,11 @@ def command(
 ) -> int:
     """Gather the evidence that MANIFESTS name; exits 3 when a gate has a gap, and writes the bundle all the same."""
     from gatekeeper.cli.collecting import collect_each
-    from gatekeeper.cli.options import parse_clock
-    from gatekeeper.settings import load_settings
+    from gatekeeper.cli.options import parse_clock, trusted_side
 
     now, _ = parse_clock(as_of, allow_past=allow_past)
-    evidence = load_settings(settings).evidence
+    trusted = trusted_side(settings)
+    evidence = trusted.settings.evidence
     if base_ref is not None:
         evidence = evidence.model_copy(update={"base_ref": base_ref})
-    return collect_each(manifests, output, evidence, now)
+    return collect_each(manifests, output, evidence, now, collectors=trusted.collectors)

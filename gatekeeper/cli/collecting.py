@@ -10,12 +10,20 @@ import click
 
 from gatekeeper.bundles import dump_bundle, write_text
 from gatekeeper.collection import collect
+from gatekeeper.collectors.registry import BUILT_IN, Collectors
 from gatekeeper.errors import EXIT_ALLOW, EXIT_INCONCLUSIVE, ConfigurationError, worst
 from gatekeeper.evidence import EvidenceBundle
 from gatekeeper.settings import EvidenceSettings
 
 
-def collect_each(manifests: Sequence[Path], output: Path | None, settings: EvidenceSettings, now: datetime) -> int:
+def collect_each(
+    manifests: Sequence[Path],
+    output: Path | None,
+    settings: EvidenceSettings,
+    now: datetime,
+    *,
+    collectors: Collectors = BUILT_IN,
+) -> int:
     """
     Collect every manifest and write its bundle; returns 0, or 3 when a gap is in one.
 
@@ -25,7 +33,7 @@ def collect_each(manifests: Sequence[Path], output: Path | None, settings: Evide
         raise ConfigurationError("--output", "a folder is wanted for several manifests", hint="write --output bundles/")
     codes = []
     for manifest in manifests:
-        bundle = collect(manifest, settings, now)
+        bundle = collect(manifest, settings, now, collectors=collectors)
         text = dump_bundle(bundle)
         if output is None or str(output) == "-":
             click.echo(text, nl=False)

@@ -13,9 +13,7 @@ import click
 def command(rule: str, settings: Path | None) -> None:
     """Show what RULE asks, why, with which thresholds, and what to do; a gate's name shows all its rules."""
     from gatekeeper.cli.explaining import explain
-    from gatekeeper.library import find_policies
-    from gatekeeper.policy import load_policies
-    from gatekeeper.settings import load_settings
+    from gatekeeper.cli.options import trusted_side
 
-    in_force = load_settings(settings)
-    click.echo(explain(rule, load_policies(find_policies(in_force)), in_force))
+    trusted = trusted_side(settings)
+    click.echo(explain(rule, trusted.policies, trusted.settings))

@@ -7,8 +7,9 @@ import shutil
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -18,11 +19,12 @@ import click
 
 from gatekeeper.bundles import evidence_json, load_bundle, write_text
 from gatekeeper.cli.options import JudgeOptions, parse_clock, parse_outputs
-from gatekeeper.decision import Decision
+from gatekeeper.decision import Decision, Preview
 from gatekeeper.engine import open_engine
 from gatekeeper.engine.embedded import discard_early
 from gatekeeper.errors import (
     EXIT_UNAVAILABLE,
+    ConfigurationError,
     GatekeeperError,
     InternalError,
     Interrupted,
@@ -30,15 +32,14 @@ from gatekeeper.errors import (
     worst,
 )
 from gatekeeper.evidence import EvidenceBundle
-from gatekeeper.library import find_policies
 from gatekeeper.log.jsonl import append
 from gatekeeper.log.record import make_record
-from gatekeeper.policy import PolicySet, load_policies
 from gatekeeper.promotion import Run, decide, undecided
 from gatekeeper.report import render, wants_colour
-from gatekeeper.settings import EvidenceSettings, Settings, load_settings
+from gatekeeper.settings import EvidenceSettings, Settings
+from gatekeeper.trusted import TrustedSide, load_trusted
 
-Obtain = Callable[[Path, EvidenceSettings, datetime], EvidenceBundle]
+Obtain = Callable[[Path, EvidenceSettings, Run], EvidenceBundle]
 """How a command comes by the evidence of one path; a named function, so that another process can be told."""
 
 PARALLEL_FROM = 64
@@ -52,12 +53,11 @@ Judged = list[tuple[Decision, dict[str, Any]]]
 class _Sitting:
     """What all decisions of a run have in common; can be sent to another process."""
 
-    settings: Settings
-    policies: PolicySet
+    trusted: TrustedSide
     now: datetime
     notices: tuple[str, ...]
     obtain: Obtain
-    base_ref: str | None = None
+    options: JudgeOptions
 
 
 def judge(paths: Sequence[Path], options: JudgeOptions, obtain: Obtain) -> int:
@@ -67,8 +67,9 @@ def judge(paths: Sequence[Path], options: JudgeOptions, obtain: Obtain) -> int:
     settings = Settings()
     judged: Judged = []
     try:
-        settings = load_settings(options.settings)
-        sitting = _Sitting(settings, load_policies(find_policies(settings)), now, notices, obtain, options.base_ref)
+        trusted = load_trusted(options.whereabouts(), now)
+        settings = trusted.settings
+        sitting = _Sitting(trusted, now, notices, obtain, options)
         for share in _judge_all(paths, sitting):
             judged += share
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the edge: a bug leaves a record too
@@ -80,22 +81,23 @@ def judge(paths: Sequence[Path], options: JudgeOptions, obtain: Obtain) -> int:
     return worst([each.exit_code for each in decisions] + ([EXIT_UNAVAILABLE] if failed else []))
 
 
-def read_evidence(path: Path, _settings: EvidenceSettings, _now: datetime) -> EvidenceBundle:
+def read_evidence(path: Path, _settings: EvidenceSettings, _run: Run) -> EvidenceBundle:
     """Take the evidence from a bundle, for `decide`."""
     return load_bundle(path)
 
 
-def gather_evidence(path: Path, settings: EvidenceSettings, now: datetime) -> EvidenceBundle:
+def gather_evidence(path: Path, settings: EvidenceSettings, run: Run) -> EvidenceBundle:
     """Collect the evidence that a manifest names, for `check`."""
     from gatekeeper.collection import collect
 
-    return collect(path, settings, now)
+    return collect(path, settings, run.now, collectors=run.collectors)
 
 
 def _judge_all(paths: Sequence[Path], sitting: _Sitting) -> Iterator[Judged]:
     """Decide in this process, or many promotions in one process for each core; in the order of the paths."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    if len(paths) < PARALLEL_FROM or cores == 1:
+    shared_server = sitting.trusted.settings.engine_settings.url is not None  # it holds one set of policies
+    if len(paths) < PARALLEL_FROM or cores == 1 or shared_server:
         yield from _judge_share(sitting, paths)
         return
     from concurrent.futures import ProcessPoolExecutor
@@ -113,25 +115,72 @@ def _judge_whole_share(sitting: _Sitting, paths: Sequence[Path]) -> Judged:
 
 
 def _judge_share(sitting: _Sitting, paths: Sequence[Path]) -> Iterator[Judged]:
-    engine = open_engine(sitting.settings.engine_settings)
-    try:
-        engine.load(sitting.policies)
-        run = Run(sitting.settings, sitting.policies, engine, sitting.now, sitting.notices)
+    with _open_run(sitting.trusted, sitting) as run:
         for path in paths:
             yield [_judge_one(path, run, sitting)]
+
+
+@contextmanager
+def _open_run(trusted: TrustedSide, sitting: _Sitting) -> Iterator[Run]:
+    engine = open_engine(trusted.settings.engine_settings)
+    try:
+        engine.load(trusted.policies)
+        yield Run(
+            trusted.settings,
+            trusted.policies,
+            engine,
+            sitting.now,
+            sitting.notices,
+            waivers=trusted.waivers,
+            ledger=trusted.ledger,
+            collectors=trusted.collectors,
+            requesters=_requesters(os.environ),
+        )
     finally:
         engine.close()
 
 
-def _judge_one(path: Path, run: Run, sitting: _Sitting) -> tuple[Decision, dict[str, Any]]:
-    evidence = run.settings.evidence
-    if sitting.base_ref is not None:
-        evidence = evidence.model_copy(update={"base_ref": sitting.base_ref})
+def _preview(bundle: EvidenceBundle, path: Path, sitting: _Sitting) -> Preview:
+    """Judge the same evidence by the settings and policies of the work tree; any fault is inconclusive."""
+    where = replace(sitting.options.whereabouts(), policy_ref=None, work_tree=True)
     try:
-        bundle = sitting.obtain(path, evidence, run.now)
+        with _open_run(load_trusted(where, sitting.now), sitting) as run:
+            found = decide(bundle, str(path), run)
+    except GatekeeperError as error:
+        found = undecided(error, str(path), sitting.now)
+    verdicts = {each.gate: each.verdict for each in found.gates}
+    return Preview(outcome=found.outcome, reason=found.reason, policy=found.policy, verdicts=verdicts)
+
+
+def _judge_one(path: Path, run: Run, sitting: _Sitting) -> tuple[Decision, dict[str, Any]]:
+    evidence, options = run.settings.evidence, sitting.options
+    if options.base_ref is not None:
+        evidence = evidence.model_copy(update={"base_ref": options.base_ref})
+    try:
+        bundle = sitting.obtain(path, evidence, run)
+        _check_target(bundle, options.expect_to)
     except GatekeeperError as error:
         return _recorded(undecided(error, str(path), run))
-    return _recorded(decide(bundle, str(path), run), bundle)
+    decision = decide(bundle, str(path), run)
+    if options.preview:
+        decision = decision.model_copy(update={"preview": _preview(bundle, path, sitting)})
+    return _recorded(decision, bundle)
+
+
+def _check_target(bundle: EvidenceBundle, wanted: str | None) -> None:
+    """Refuse a promotion to another environment than the pipeline is about to deploy to."""
+    if wanted is not None and bundle.promotion.target != wanted:
+        raise ConfigurationError(
+            f"environment {bundle.promotion.target!r}",
+            f"the manifest asks for it, the pipeline for {wanted!r} (--expect-to)",
+            hint="the environment decides which gates are required; mend `to` in the manifest",
+        )
+
+
+def _requesters(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Who asked for this run, as the CI system says; none of them may approve a waiver for it."""
+    names = (environment.get(variable, "") for variable in ("GITHUB_ACTOR", "GITLAB_USER_LOGIN"))
+    return tuple(name for name in names if name)
 
 
 def _recorded(decision: Decision, bundle: EvidenceBundle | None = None) -> tuple[Decision, dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from gatekeeper.errors import ConfigurationError
+from gatekeeper.trusted import TrustedSide, Whereabouts, load_trusted
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 FORMATS = ("text", "json", "markdown", "junit", "github", "openmetrics")
@@ -26,12 +28,28 @@ class JudgeOptions:
     log: Path | None
     format: str
     output: tuple[str, ...]
+    policy_ref: str | None = None
+    trust_work_tree: bool = False
+    preview: bool = False
+    expect_to: str | None = None
     base_ref: str | None = None
     verbose: bool = False
+
+    def whereabouts(self) -> Whereabouts:
+        """Where the trusted side is to be looked for."""
+        return Whereabouts(Path.cwd(), os.environ, self.settings, self.policy_ref, work_tree=self.trust_work_tree)
 
 
 _JUDGE = (
     click.option("--settings", type=click.Path(path_type=Path), help="Trusted settings [default: gatekeeper.yaml]."),
+    click.option(
+        "--policy-ref", metavar="REF", help="Git ref of settings, policies and waivers [default in CI: the base ref]."
+    ),
+    click.option("--trust-work-tree", is_flag=True, help="In CI, read them from the work tree; shows in the report."),
+    click.option("--preview", is_flag=True, help="Show as well what the change's own policies would say."),
+    click.option(
+        "--expect-to", metavar="ENV", help="Environment that the pipeline deploys to; another one is refused."
+    ),
     click.option("--as-of", metavar="RFC3339", help="Judge by this time instead of now."),
     click.option("--allow-past", is_flag=True, help="Let --as-of lie in the past; shows in the report."),
     click.option("--log", type=click.Path(path_type=Path), help="Decision log (JSONL), over the settings."),
@@ -82,3 +100,8 @@ def parse_clock(as_of: str | None, *, allow_past: bool) -> tuple[datetime, tuple
         )
     direction = "past" if moment < now else "future"
     return moment, (f"judged as of {moment.isoformat()}, which lay in the {direction} when it ran (--as-of)",)
+
+
+def trusted_side(settings: Path | None) -> TrustedSide:
+    """Load the trusted side for commands that do not judge."""
+    return load_trusted(Whereabouts(Path.cwd(), os.environ, settings), datetime.now(UTC))

@@ -6,10 +6,15 @@ from pathlib import Path
 
 import click
 
+from gatekeeper.cli.policy_bundle import bundle_command
+
 
 @click.group("policy")
 def command() -> None:
-    """Look at the policies in force."""
+    """Look at the policies in force, and work on them."""
+
+
+command.add_command(bundle_command)
 
 
 @command.command("list")
@@ -17,8 +22,6 @@ def command() -> None:
 def list_command(settings: Path | None) -> None:
     """List every gate and rule, and the digest that decisions record."""
     from gatekeeper.cli.explaining import list_policies
-    from gatekeeper.library import find_policies
-    from gatekeeper.policy import load_policies
-    from gatekeeper.settings import load_settings
+    from gatekeeper.cli.options import trusted_side
 
-    click.echo(list_policies(load_policies(find_policies(load_settings(settings)))))
+    click.echo(list_policies(trusted_side(settings).policies))

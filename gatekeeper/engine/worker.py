@@ -2,7 +2,7 @@
 The process in which the embedded engine runs; it can be killed, and imports nothing of gatekeeper.
 
 It reads frames from standard input and answers on standard output. A frame is one line of JSON with the key
-`bytes`, followed by as many bytes. Requests: `load`, `evaluate`. An answer carries `error` when the request
+`bytes`, followed by as many bytes. Requests: `load`, `evaluate`, `test`. An answer carries `error` when the request
 failed. Whatever is not an ordinary error of the engine (a panic, no memory) ends the process.
 
 Started by `gatekeeper.engine.embedded` as `python -I -S worker.py FOLDER`, where FOLDER holds regorus.
@@ -41,6 +41,8 @@ class Worker:
             limit_memory(request["memory_bytes"])
             self.load(json.loads(payload))
             return {}, b""
+        if request["op"] == "test":
+            return {}, self.test(request["rule"])
         started = time.perf_counter()
         body = self.evaluate(request["package"], payload.decode("utf-8"))
         return {"seconds": time.perf_counter() - started}, body
@@ -60,6 +62,15 @@ class Worker:
         engine.set_input_json(document)
         found = ((name, _evaluate_rule(engine, f"data.{package}.{name}")) for name in ("deny", "warn"))
         return ("{" + ",".join(f'"{name}":{text}' for name, text in found if text is not None) + "}").encode()
+
+    def test(self, rule: str) -> bytes:
+        """Evaluate one rule on a copy, and say which lines of each module it reached and which it did not."""
+        engine = self.engine.clone()
+        engine.set_enable_coverage(True)
+        text = _evaluate_rule(engine, rule)
+        files = json.loads(engine.get_coverage_report_as_json())["files"]
+        lines = {each["path"]: [each["covered"], each["not_covered"]] for each in files}
+        return json.dumps({"value": None if text is None else json.loads(text), "lines": lines}).encode()
 
 
 def _evaluate_rule(engine: Any, path: str) -> str | None:

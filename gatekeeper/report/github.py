@@ -54,7 +54,10 @@ def _annotate(decision: Decision) -> list[_Annotation]:
     title = f"gatekeeper: {decision.outcome.upper()} {name}"
     found = [_of_step("error", step, decision) for step in outline.next_steps(decision)]
     found += [_of_step("warning", step, decision) for step in outline.notes(decision)]
-    found += [_Annotation("warning", f"gatekeeper: relaxed for {name}", one_line(each)) for each in decision.notices]
+    found += [
+        _Annotation("warning", f"gatekeeper: relaxed for {name}", one_line(each))
+        for each in outline.relaxations(decision)
+    ]
     if decision.outcome == "allow":
         found.append(_Annotation("notice", title, one_line(decision.reason), _repository_path(decision)))
     return found

@@ -62,7 +62,7 @@ def _suite(decision: Decision) -> ElementTree.Element:
     suite.set("timestamp", decision.decided_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S"))
     properties = ElementTree.SubElement(suite, "properties")
     facts = [("outcome", decision.outcome), *outline.provenance(decision)]
-    facts += [("notice", each) for each in decision.notices]
+    facts += [("notice", each) for each in outline.relaxations(decision)]
     for name, value in facts:
         ElementTree.SubElement(properties, "property", name=name, value=one_line(value))
     cases = [_decision_case(decision)]

@@ -82,9 +82,9 @@ def _gate_count(decision: Decision) -> str:
 
 def notices(decision: Decision) -> str:
     """Show every relaxing flag and override as an alert; never left out."""
-    if not decision.notices:
+    if not outline.relaxations(decision):
         return ""
-    listed = "\n".join(f"> - In force: {prose(each, MAX_PROSE_CHARS)}" for each in decision.notices)
+    listed = "\n".join(f"> - In force: {prose(each, MAX_PROSE_CHARS)}" for each in outline.relaxations(decision))
     return f"> [!WARNING]\n> **Relaxed or overridden**\n>\n{listed}"
 
 

@@ -120,13 +120,43 @@ def open_ends(gate: GateVerdict) -> list[Step]:
     return steps + ([_problem_step(gate.gate, gate.problem)] if gate.problem else [])
 
 
+def relaxations(decision: Decision) -> tuple[str, ...]:
+    """Say everything that made the decision easier to get, or less sure: the ledger, and waivers that need a look."""
+    ledger = [
+        f"{each.kind} {each.subject}: {each.effect}" + (f" ({each.reason})" if each.reason else "")
+        for each in decision.ledger
+    ]
+    waivers = [
+        f"waiver {each.id}: {each.state}{', ' + ' and '.join(each.warnings) if each.warnings else ''}: {each.message}"
+        for each in decision.waivers
+        if each.warnings or each.state not in ("applied", "out_of_scope")
+    ]
+    return (*decision.notices, *ledger, *waivers, *_preview(decision))
+
+
+def _preview(decision: Decision) -> tuple[str, ...]:
+    """Put what the change's own policies would say beside what was decided, gate by gate."""
+    preview = decision.preview
+    if preview is None:
+        return ()
+    decided: dict[str, str] = {each.gate: each.verdict for each in decision.gates}
+    gates = [
+        f"{gate} {decided.get(gate, 'absent')} → {preview.verdicts.get(gate, 'absent')}"
+        for gate in sorted({*decided, *preview.verdicts})
+        if decided.get(gate) != preview.verdicts.get(gate)
+    ]
+    differs = ", ".join(gates) or "no gate differs"
+    said = f"the change's own policies ({preview.policy.digest[:12] or 'none'}) would say {preview.outcome}"
+    return (f"preview, which decides nothing: {said}: {differs}; {preview.reason}",)
+
+
 def notes(decision: Decision) -> list[Step]:
     """List what is shown and does not block: warnings, and denials that a waiver lets through."""
     return [
         finding_step(gate.gate, each)
         for gate in decision.gates
         for each in gate.findings
-        if each.effect == "warn" or gate.verdict == "waived"
+        if each.effect in ("warn", "waived")
     ]
 
 

@@ -79,9 +79,9 @@ def _headline(decision: Decision, page: Page) -> list[str]:
 
 
 def _notices(decision: Decision, page: Page) -> list[str]:
-    if not decision.notices:
+    if not outline.relaxations(decision):
         return []
-    lines = [line for each in decision.notices for line in hang("  ! ", one_line(each), page, indent=4)]
+    lines = [line for each in outline.relaxations(decision) for line in hang("  ! ", one_line(each), page, indent=4)]
     return [page.paint("RELAXED OR OVERRIDDEN", "warn"), *lines]
 
 

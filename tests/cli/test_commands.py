@@ -183,7 +183,7 @@ def test_bug_exits_70_without_a_traceback(
 ) -> None:
     """A bug is named as one, blocks, and shows its traceback with --verbose only."""
 
-    def broken(*_arguments: object) -> object:
+    def broken(*_arguments: object, **_options: object) -> object:
         raise ZeroDivisionError("a bug")
 
     monkeypatch.setattr("gatekeeper.collection.collect", broken)

@@ -102,6 +102,29 @@ def arguments(*values: str) -> Break:
     return lambda _promotion: list(values)
 
 
+def negative_ratio(data: bytes) -> bytes:
+    """Every value that Prometheus measured, made negative."""
+    content = json.loads(data)
+    for window in content["windows"].values():
+        for series in window["data"]["result"]:
+            series["value"][1] = "-0.5"
+    return json.dumps(content).encode()
+
+
+def negative_in_bundle(promotion: Promotion) -> list[str]:
+    """A bundle with a negative figure and the right digest, for decide."""
+    from gatekeeper.evidence import bundle_digest
+
+    promotion.run("promotion.yaml", "-o", "bundle.json", command="collect")
+    path = promotion.root / "bundle.json"
+    content = json.loads(path.read_text("utf-8"))
+    (slo,) = (each for each in content["evidence"] if each["gate"] == "slo")
+    slo["body"]["warning_count"] = -1
+    content["digest"] = bundle_digest(content)
+    path.write_text(json.dumps(content), "utf-8")
+    return ["bundle.json"]
+
+
 def no_policies(promotion: Promotion) -> list[str]:
     (promotion.root / "nothing").mkdir()
     return settings("\npolicies: nothing\n")(promotion)
@@ -172,6 +195,8 @@ ROWS: dict[str, tuple[Break, int, str]] = {
     "evidence with duplicated keys": (
         evidence(SLO, lambda data: data.rstrip().removesuffix(b"}") + b', "status": 1, "status": 2}'), 3, "duplicate key",
     ),
+    "evidence with a negative ratio": (evidence(SLO, negative_ratio), 3, "not in [0, 1]"),
+    "bundle with a negative ratio": (negative_in_bundle, 3, "greater than or equal to 0"),
     "events truncated": (evidence(EVENTS, lambda data: data[:-40]), 3, "not JSON"),
     "events absent": (evidence(EVENTS, None), 3, "no such file"),
     "template absent": (evidence("experiment.yaml", None), 3, "no such file"),
@@ -221,7 +246,8 @@ def test_fails_closed(name: str, allowed: Promotion) -> None:
     """What is broken blocks with its own exit code, says what is wrong and what to do, and leaves a record."""
     change, code, words = ROWS[name]
     given = change(allowed)
-    done = allowed.run(*given, clock="--as-of" not in given)
+    command = "decide" if given == ["bundle.json"] else "check"
+    done = allowed.run(*given, command=command, clock="--as-of" not in given)
     said = done.stdout + done.stderr
     assert done.returncode == code, said
     assert "Traceback" not in said

@@ -103,7 +103,9 @@ def test_problems_come_first_and_once():
 
 def test_a_waived_denial_is_a_note():
     """What a waiver lets through is still shown."""
-    gate = make_gate("contracts", make_finding(), verdict="waived", reason="waived until 2026-12-31")
+    gate = make_gate(
+        "contracts", make_finding(effect="waived", waiver="W-1"), verdict="waived", reason="waived until 2026-12-31"
+    )
     decision = make_decision(gate)
     assert outline.next_steps(decision) == []
     assert [each.label for each in outline.notes(decision)] == ["contracts.breaking_change"]

@@ -4,12 +4,13 @@ import data.gatekeeper.gates.experiments
 import rego.v1
 
 test_denies_metric_just_below_its_floor if {
-	experiments.deny == {{
+	found := experiments.deny with input as _set("/evidence/metrics/0/candidate", 0.9499)
+	found == {{
 		"rule": "experiments.metric_floor",
 		"subject": "accuracy",
 		"message": "accuracy is 0.95 and must reach 0.95",
 		"place": _place,
-	}} with input as _set("/evidence/metrics/0/candidate", 0.9499)
+	}}
 }
 
 test_denies_floor_of_a_metric_that_is_null if {
@@ -25,12 +26,13 @@ test_denies_floor_of_a_metric_that_is_text if {
 }
 
 test_denies_metric_just_above_its_ceiling if {
-	experiments.deny == {{
+	found := experiments.deny with input as _set("/evidence/metrics/1/candidate", 80.1)
+	found == {{
 		"rule": "experiments.metric_ceiling",
 		"subject": "latency_ms",
 		"message": "latency_ms is 80 and may be at most 80",
 		"place": _place,
-	}} with input as _set("/evidence/metrics/1/candidate", 80.1)
+	}}
 }
 
 test_denies_ceiling_of_a_metric_that_is_null if {
@@ -42,12 +44,13 @@ test_denies_ceiling_of_a_metric_that_is_missing if {
 }
 
 test_denies_guardrail_just_past_its_limit if {
-	experiments.deny == {{
+	found := experiments.deny with input as _set("/evidence/guardrails/0/regression", 0.0101)
+	found == {{
 		"rule": "experiments.guardrail",
 		"subject": "recall",
 		"message": "recall is worse than the baseline by 0.01, at most 0.01 is allowed",
 		"place": _place,
-	}} with input as _set("/evidence/guardrails/0/regression", 0.0101)
+	}}
 }
 
 test_denies_guardrail_that_was_not_measured if {

@@ -6,21 +6,23 @@ import rego.v1
 _effect := "the effect is 0.05 [0.01, 0.09] with p = 0.05, and increase is better"
 
 test_denies_improvement_just_too_small if {
-	experiments.deny == {{
+	found := experiments.deny with input as _set("/evidence/primary/result/improvement", 0.0499)
+	found == {{
 		"rule": "experiments.minimum_effect",
 		"subject": "accuracy",
 		"message": sprintf("%s; an improvement of at least 0.05 is wanted", [_effect]),
 		"place": _place,
-	}} with input as _set("/evidence/primary/result/improvement", 0.0499)
+	}}
 }
 
 test_denies_result_that_is_not_significant if {
-	experiments.deny == {{
+	found := experiments.deny with input as _set("/evidence/primary/result/significant", false)
+	found == {{
 		"rule": "experiments.significance",
 		"subject": "accuracy",
 		"message": sprintf("%s; that is no improvement at the template's alpha of 0.05", [_effect]),
 		"place": _place,
-	}} with input as _set("/evidence/primary/result/significant", false)
+	}}
 }
 
 test_denies_p_value_just_above_alpha if {
