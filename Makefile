@@ -20,6 +20,9 @@ check: ## Format, lint, types, layers, then all tests with branch coverage
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/gatekeeper policy lint policies
+	$(BIN)/gatekeeper policy test policies --threshold 100
+	$(BIN)/gatekeeper policy docs policies -o docs/rules --check
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered -q
 
 format: ## Format Python and Rego
@@ -33,8 +36,9 @@ tools: ## Build pinned opa, conftest, regal and actionlint where Go is present
 bench: $(VENV)/dev.stamp tools ## Measure throughput, cold start and growth beside conftest and opa
 	$(BIN)/python benchmarks/run.py
 
-schemas: ## Generate contracts/*.schema.json from the models
+schemas: ## Generate contracts/*.schema.json and the pages of the rules
 	$(BIN)/python -m gatekeeper.schemas
+	$(BIN)/gatekeeper policy docs policies -o docs/rules
 
 locks: ## Resolve the lock files again
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements/runtime.lock

@@ -53,23 +53,25 @@ def is_own(policies: PolicySet, gate: str) -> bool:
 
 def own_defaults(policies: PolicySet) -> dict[str, Any] | None:
     """Find `data.custom.gatekeeper.defaults`; raises `ConfigurationError` when something misspelt lies beside it."""
-    root = policies.data.get(ROOT, {})
-    if not isinstance(root, dict):
-        raise ConfigurationError(policies.name, f"data.{ROOT} is no mapping")
+    root = _mapping(policies, policies.data.get(ROOT, {}), ROOT)
     for key in root:
         if key != "gatekeeper" and difflib.get_close_matches(key, ["gatekeeper"]):
             raise ConfigurationError(policies.name, f"data.{ROOT}.{key} is not read", hint="did you mean 'gatekeeper'?")
-    known = root.get("gatekeeper", {})
-    if not isinstance(known, dict) or set(known) - {"defaults"}:
-        other = sorted(set(known) - {"defaults"})[0] if isinstance(known, dict) else ""
-        raise ConfigurationError(
-            policies.name, f"data.{ROOT}.gatekeeper.{other} is not read",
-            hint=f"thresholds and required gates lie in {ROOT}/gatekeeper/defaults, tables of your own in {ROOT}/<name>",
-        )  # fmt: skip
-    found = known.get("defaults")
-    if found is not None and not isinstance(found, dict):
-        raise ConfigurationError(policies.name, f"data.{ROOT}.gatekeeper.defaults is no mapping")
-    return found
+    known = _mapping(policies, root.get("gatekeeper", {}), f"{ROOT}.gatekeeper")
+    for key in known:
+        if key != "defaults":
+            raise ConfigurationError(
+                policies.name,
+                f"data.{ROOT}.gatekeeper.{key} is not read",
+                hint=f"thresholds and required gates lie in {ROOT}/gatekeeper/defaults, tables of your own in {ROOT}/<name>",
+            )
+    return _mapping(policies, known["defaults"], f"{ROOT}.gatekeeper.defaults") if known else None
+
+
+def _mapping(policies: PolicySet, value: Any, path: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ConfigurationError(policies.name, f"data.{path} is no mapping", hint="write it as keys and values")
+    return value
 
 
 def _check_own(own: PolicySet) -> None:

@@ -7,6 +7,11 @@ from pathlib import Path
 import click
 
 from gatekeeper.cli.policy_bundle import bundle_command
+from gatekeeper.cli.policy_diff import diff_command
+from gatekeeper.cli.policy_docs import docs_command
+from gatekeeper.cli.policy_lint import lint_command
+from gatekeeper.cli.policy_new import new_command
+from gatekeeper.cli.policy_test import test_command
 
 
 @click.group("policy")
@@ -14,7 +19,8 @@ def command() -> None:
     """Look at the policies in force, and work on them."""
 
 
-command.add_command(bundle_command)
+for each in (bundle_command, diff_command, docs_command, lint_command, new_command, test_command):
+    command.add_command(each)
 
 
 @command.command("list")
