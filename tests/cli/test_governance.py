@@ -135,3 +135,19 @@ def test_another_environment_than_the_pipelines_is_refused(allowed: Promotion) -
     code, decision = decide(allowed, "", "--expect-to", "production")
     assert code == 2
     assert "--expect-to" in json.dumps(decision["problems"])
+
+
+def test_explain_shows_recent_findings_newest_first(denied: Promotion) -> None:
+    """A rule's explanation ends with what it found last, from the log; a broken line is passed over."""
+    denied.run("promotion.yaml")
+    log = denied.root / "gatekeeper-decisions.jsonl"
+    log.write_bytes(b"{half a record\n" + log.read_bytes())
+    done = denied.run("contracts.major_version", command="explain", clock=False)
+    assert done.returncode == 0, done.stderr
+    title, *findings = done.stdout[done.stdout.index("Recent findings") :].splitlines()
+    assert title == "Recent findings (gatekeeper-decisions.jsonl):"
+    assert len(findings) == 1
+    assert "promotion.yaml: deny: contracts/clinical-features.odcs.yaml: readers may break" in findings[0]
+    assert "none in the records" in denied.run("slo.burn_rate", command="explain", clock=False).stdout
+    done = denied.run("slo.burn_rate", "--log", "none.jsonl", command="explain", clock=False)
+    assert "there is no decision log at none.jsonl" in done.stdout
