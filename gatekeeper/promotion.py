@@ -112,7 +112,7 @@ def decide(bundle: EvidenceBundle, subject: str, run: Run) -> Decision:
         risk_tier=required.risk_tier,
         thresholds={gate: required.thresholds.get(gate, {}) for gate in required.gates},
         gates=gates,
-        ledger=(*run.ledger, *_relaxed_levels(case), *waived.ledger),
+        ledger=(*run.ledger, *_unjudged(bundle, required), *_relaxed_levels(case), *waived.ledger),
         waivers=waived.statuses,
         notices=(*run.notices, *required.notices, *_base_notices(bundle, run)),
         policy=PolicyReference(name=run.policies.name, digest=run.policies.digest),
@@ -133,6 +133,20 @@ def _relaxed_levels(case: _Case) -> tuple[LedgerEntry, ...]:
     """List the rules of required gates that count for less than they ask; those of other gates decided nothing."""
     rules = [rule for gate in case.required.gates for rule in case.run.policies.rules_of(gate)]
     return ledger_of(case.levels, rules)
+
+
+def _unjudged(bundle: EvidenceBundle, required: Requirements) -> tuple[LedgerEntry, ...]:
+    """List gates that the settings leave out, and evidence that no required gate asked for."""
+    skipped = [
+        LedgerEntry(kind="skipped_gate", subject=gate, effect="the policies require it, the settings do not")
+        for gate in required.skipped_gates
+    ]
+    extra = [
+        LedgerEntry(kind="extra_data", subject=each.gate, effect="evidence was given that no required gate judges")
+        for each in bundle.evidence
+        if each.gate not in required.gates
+    ]
+    return (*skipped, *extra)
 
 
 def _waive(gates: tuple[GateVerdict, ...], case: _Case) -> tuple[tuple[GateVerdict, ...], Waived]:

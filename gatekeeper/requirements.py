@@ -33,6 +33,8 @@ class Requirements:
     """Resolved thresholds by gate."""
     max_bundle_age_seconds: int
     """Age at which evidence as a whole is stale."""
+    skipped_gates: tuple[str, ...]
+    """Gates that the policies require and the settings' own table leaves out."""
     notices: tuple[str, ...]
     """Overrides of the trusted settings that a reader of the report should know."""
 
@@ -81,6 +83,7 @@ def require(promotion: PromotionManifest, policies: PolicySet, settings: Setting
     return Requirements(
         gates=gates,
         known_gates=(*gates, *(gate for gate in sorted(policies.packages) if gate not in gates)),
+        skipped_gates=tuple(gate for gate in _by_default(defaults, promotion) if gate not in gates),
         environment=promotion.target,
         environments=tuple({**defaults.required_gates, **(settings.required_gates or {})}),
         risk_tier=tier,
@@ -88,6 +91,10 @@ def require(promotion: PromotionManifest, policies: PolicySet, settings: Setting
         max_bundle_age_seconds=defaults.max_bundle_age_seconds,
         notices=tuple(notices),
     )
+
+
+def _by_default(defaults: Defaults, promotion: PromotionManifest) -> tuple[str, ...]:
+    return defaults.required_gates.get(promotion.target, {}).get(promotion.candidate.kind, ())
 
 
 def required_gates(defaults: Defaults, settings: Settings, promotion: PromotionManifest) -> tuple[str, ...]:

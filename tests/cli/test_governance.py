@@ -128,6 +128,14 @@ def test_a_candidate_of_another_kind_than_the_settings_know_is_refused(allowed: 
     assert "a dataset, the settings a model" in json.dumps(decision["problems"])
 
 
+def test_a_gate_that_the_settings_leave_out_is_in_the_ledger(allowed: Promotion) -> None:
+    """Leaving a required gate out shows, and so does the evidence that nobody judged."""
+    code, decision = decide(allowed, "\nrequired_gates: {production: {model: [contracts, lineage]}}\n")
+    assert code == 0
+    found = {(each["kind"], each["subject"]) for each in decision["ledger"]}
+    assert found >= {(kind, gate) for kind in ("skipped_gate", "extra_data") for gate in ("experiments", "slo")}
+
+
 def test_another_environment_than_the_pipelines_is_refused(allowed: Promotion) -> None:
     """A manifest that asks for development does not open production."""
     assert decide(allowed, "", "--expect-to", "production")[0] == 0

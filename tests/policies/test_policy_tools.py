@@ -119,3 +119,22 @@ def test_the_script_builds_nothing_twice() -> None:
     done = subprocess.run(["bash", str(BUILD)], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert [line.split(": ")[1] for line in done.stdout.splitlines()] == ["here already"] * 4
+
+
+def test_opa_with_our_capabilities_alone_compiles_the_library_and_refuses_more(tmp_path: Path) -> None:
+    """What our lint lets a policy call, as OPA's own capability file, is enough for every policy; the clock is not in it."""
+    from gatekeeper.engine.builtins import PORTABLE
+
+    known = json.loads(run("opa", "capabilities", "--current").stdout)
+    known["builtins"] = [each for each in known["builtins"] if each["name"] in PORTABLE or "infix" in each]
+    capabilities = tmp_path / "capabilities.json"
+    capabilities.write_text(json.dumps(known | {"allow_net": []}), "utf-8")
+    shipped = tmp_path / "policies"
+    shutil.copytree(POLICIES, shipped, ignore=shutil.ignore_patterns("*_test.rego"))
+    done = run("opa", "check", "--strict", "--capabilities", str(capabilities), str(shipped))
+    assert done.returncode == 0, done.stderr
+    for call in ("time.now_ns()", 'http.send({"url": "u", "method": "get"})', "opa.runtime()", 'rand.intn("a", 3)'):
+        (shipped / "more.rego").write_text(f"package more\n\nx := {call}\n", "utf-8")
+        done = run("opa", "check", "--capabilities", str(capabilities), str(shipped))
+        assert done.returncode != 0, call
+        assert "undefined function" in done.stderr
