@@ -92,9 +92,14 @@ class PolicySet:
                 found[rule.rule] = rule
         return found
 
+    @cached_property
+    def _rules_by_gate(self) -> dict[str, tuple[Rule, ...]]:
+        rules = self.rules.values()
+        return {gate: tuple(rule for rule in rules if rule.gate == gate) for gate in self.packages}
+
     def rules_of(self, gate: str) -> tuple[Rule, ...]:
         """The rules of one gate, in the order of the file."""
-        return tuple(rule for rule in self.rules.values() if rule.gate == gate)
+        return self._rules_by_gate.get(gate, ())
 
     @property
     def defaults(self) -> dict[str, Any]:

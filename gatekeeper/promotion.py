@@ -73,6 +73,8 @@ class Run:
     ledger: tuple[LedgerEntry, ...] = ()
     collectors: Collectors = BUILT_IN
     monotonic: Callable[[], float] = field(default=time.monotonic)
+    levels: dict[str, dict[str, RuleLevel]] = field(default_factory=dict, repr=False)
+    """Levels by environment, worked out once for all promotions of the run."""
 
 
 @dataclass(frozen=True)
@@ -124,9 +126,12 @@ def decide(bundle: EvidenceBundle, subject: str, run: Run) -> Decision:
 
 
 def _levels(required: Requirements, run: Run) -> dict[str, RuleLevel]:
-    rules, enforcement = tuple(run.policies.rules.values()), run.settings.enforcement
-    check_enforcement(enforcement, rules, required.environments)
-    return levels_of(rules, enforcement, environment=required.environment, now=run.now)
+    if required.environment not in run.levels:
+        rules, enforcement = tuple(run.policies.rules.values()), run.settings.enforcement
+        check_enforcement(enforcement, rules, required.environments)
+        found = levels_of(rules, enforcement, environment=required.environment, now=run.now)
+        run.levels[required.environment] = found
+    return run.levels[required.environment]
 
 
 def _relaxed_levels(case: _Case) -> tuple[LedgerEntry, ...]:

@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 
 from gatekeeper.bundles import evidence_json, load_bundle, write_text
 from gatekeeper.cli.options import JudgeOptions, parse_clock, parse_outputs
 from gatekeeper.decision import Decision, Preview
+from gatekeeper.document import dump_json
 from gatekeeper.engine import open_engine
 from gatekeeper.engine.embedded import discard_early
 from gatekeeper.errors import (
@@ -32,7 +32,7 @@ from gatekeeper.errors import (
     worst,
 )
 from gatekeeper.evidence import EvidenceBundle
-from gatekeeper.log.jsonl import append
+from gatekeeper.log.jsonl import append_lines
 from gatekeeper.log.record import make_record
 from gatekeeper.promotion import Run, decide, undecided
 from gatekeeper.report import render, wants_colour
@@ -45,8 +45,8 @@ Obtain = Callable[[Path, EvidenceSettings, Run], EvidenceBundle]
 PARALLEL_FROM = 64
 """Promotions in one run from which a second process pays for its start."""
 
-Judged = list[tuple[Decision, dict[str, Any]]]
-"""Decisions, each with its record."""
+Judged = list[tuple[Decision, bytes]]
+"""Decisions, each with its record as JSON, which another process hands over as it is."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def _preview(bundle: EvidenceBundle, path: Path, sitting: _Sitting) -> Preview:
     return Preview(outcome=found.outcome, reason=found.reason, policy=found.policy, verdicts=verdicts)
 
 
-def _judge_one(path: Path, run: Run, sitting: _Sitting) -> tuple[Decision, dict[str, Any]]:
+def _judge_one(path: Path, run: Run, sitting: _Sitting) -> tuple[Decision, bytes]:
     evidence, options = run.settings.evidence, sitting.options
     if options.base_ref is not None:
         evidence = evidence.model_copy(update={"base_ref": options.base_ref})
@@ -183,8 +183,8 @@ def _requesters(environment: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(name for name in names if name)
 
 
-def _recorded(decision: Decision, bundle: EvidenceBundle | None = None) -> tuple[Decision, dict[str, Any]]:
-    return decision, make_record(decision, evidence_json(bundle) if bundle else None)
+def _recorded(decision: Decision, bundle: EvidenceBundle | None = None) -> tuple[Decision, bytes]:
+    return decision, dump_json(make_record(decision, evidence_json(bundle) if bundle else None))
 
 
 def _explain(error: BaseException, *, verbose: bool) -> GatekeeperError:
@@ -206,7 +206,7 @@ def _record(judged: Judged, log: Path, now: datetime) -> list[Decision]:
     numbers = (signal.SIGINT, signal.SIGTERM)  # the decisions are made; nothing may come between them and the log
     handlers = [signal.signal(number, signal.SIG_IGN) for number in numbers]
     try:
-        append(log, [record for _, record in judged])
+        append_lines(log, [record for _, record in judged])
     except UnavailableError as error:
         return [undecided(error, decision.subject, now).model_copy(update={"promotion": decision.promotion})
                 for decision, _ in judged]  # fmt: skip

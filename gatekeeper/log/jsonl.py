@@ -22,13 +22,18 @@ _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | ge
 
 
 def append(path: Path, records: Sequence[dict[str, Any]]) -> None:
+    """Append records; see `append_lines`."""
+    append_lines(path, [dump_json(record) for record in records])
+
+
+def append_lines(path: Path, lines: Sequence[bytes]) -> None:
     """
-    Append records, one line each, and return when they are on the disk.
+    Append records that are JSON already, one line each, and return when they are on the disk.
 
     Several processes may append at once. A write that fails halfway is taken back.
     Raises `UnavailableError` when the file cannot be written, locked or synced.
     """
-    data = b"".join(dump_json(record) + b"\n" for record in records)
+    data = b"".join(line + b"\n" for line in lines)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         created = not path.exists()
