@@ -7,6 +7,7 @@ settings file outside the candidate's repository is the platform's own and is re
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -79,11 +80,11 @@ def load_trusted(where: Whereabouts, now: datetime) -> TrustedSide:
 def _open(where: Whereabouts) -> tuple[TrustedFiles, str]:
     """Choose the place of trusted files, and name the settings file within it."""
     root = find_root(where.folder)
-    path = (where.folder / (where.settings or DEFAULT_SETTINGS)).absolute()
-    if where.settings is not None and not path.is_relative_to(root.absolute()):
-        return Folder(path.parent), path.name
+    path = Path(os.path.normpath(where.folder / (where.settings or DEFAULT_SETTINGS)))
     if not path.is_relative_to(root):
-        path = path.parent.resolve() / path.name
+        path = path.parent.resolve() / path.name  # another way into the repository is a way into the repository
+    if not path.is_relative_to(root):
+        return Folder(path.parent), path.name
     files = open_trusted(root, where.environment, policy_ref=where.policy_ref, work_tree=where.work_tree)
     return files, path.relative_to(root).as_posix()
 

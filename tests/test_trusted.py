@@ -172,6 +172,28 @@ def test_a_link_does_not_make_settings_of_the_repository_the_platforms(repositor
     assert load(repository, settings=repository / "gatekeeper.yaml").settings.thresholds == {}
 
 
+def test_another_way_into_the_repository_does_not_make_its_settings_the_platforms(
+    repository: Path, tmp_path: Path
+) -> None:
+    """An absolute path through a link to the work tree still names a file of the change."""
+    (tmp_path / "workspace").symlink_to(repository)
+    ATTACKS["threshold in the settings"](repository)
+    assert load(repository, settings=tmp_path / "workspace" / "gatekeeper.yaml").settings.thresholds == {}
+
+
+def test_a_platform_folder_beside_the_repository_is_outside_it(repository: Path) -> None:
+    """`../platform/…` is the platform's, and `folder/../…` is the repository's, whatever lies at the folder."""
+    platform = repository.parent / "platform"
+    platform.mkdir()
+    (platform / "gatekeeper.yaml").write_text("thresholds: {slo: {min_event_count: 7}}\n", "utf-8")
+    (repository / "folder").symlink_to(platform)
+    beside = load(repository, ref=None, settings=Path("../platform/gatekeeper.yaml"))
+    assert beside.settings.thresholds == {"slo": {"min_event_count": 7}}
+    assert load(repository, settings=Path("folder/../gatekeeper.yaml")).settings.thresholds == {}
+    with pytest.raises(ConfigurationError, match=r"no such settings file in git main|not a regular file"):
+        load(repository, settings=Path("folder/gatekeeper.yaml"))
+
+
 def test_settings_that_are_not_at_the_ref_are_missing_not_default(repository: Path) -> None:
     """A settings file that only the head has is refused when it is named."""
     (repository / "other.yaml").write_text("kind: Settings\n", "utf-8")
